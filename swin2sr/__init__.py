@@ -1,0 +1,46 @@
+"""Swin2SR: image super-resolution and restoration with SwinV2 transformers, exact and looked into.
+
+Names load when first used, so that ``import swin2sr`` stays light.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from swin2sr.checkpoints import list_models as list_models
+    from swin2sr.config import Swin2SRConfig as Swin2SRConfig
+    from swin2sr.errors import Swin2SRError as Swin2SRError
+    from swin2sr.models import Swin2SRForImageSuperResolution as Swin2SRForImageSuperResolution
+    from swin2sr.models import Swin2SRModel as Swin2SRModel
+    from swin2sr.processing import Swin2SRImageProcessor as Swin2SRImageProcessor
+    from swin2sr.processing import Swin2SRImageProcessorFast as Swin2SRImageProcessorFast
+    from swin2sr.upscale import Upscaler as Upscaler
+
+__version__ = "0.1.0"
+
+_ROOMS = {
+    "Swin2SRConfig": "swin2sr.config",
+    "Swin2SRError": "swin2sr.errors",
+    "Swin2SRForImageSuperResolution": "swin2sr.models",
+    "Swin2SRImageProcessor": "swin2sr.processing",
+    "Swin2SRImageProcessorFast": "swin2sr.processing",
+    "Swin2SRModel": "swin2sr.models",
+    "Upscaler": "swin2sr.upscale",
+    "list_models": "swin2sr.checkpoints",
+}
+
+__all__ = ["__version__", *_ROOMS]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ROOMS:
+        raise AttributeError(f"module 'swin2sr' has no attribute {name!r}")
+    value = getattr(import_module(_ROOMS[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_ROOMS])

@@ -1,0 +1,185 @@
+"""What a job will cost in time and memory, decided before it runs.
+
+On a CPU there is no out-of-memory exception to recover from, the system kills the process: so the
+memory is compared with the need beforehand, and tiles are chosen to stay far below it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from swin2sr import hardware, tiling
+from swin2sr.engine import Engine
+from swin2sr.errors import ConfigError, JobError
+from swin2sr.tiling import Plan
+
+STEP_SECONDS = 4.0  # how long one step should keep a person waiting at most
+UNHURRIED = 128 * 128  # pixels; a smaller picture is one step, its speed need not be known
+MOST_BYTES = 2 * 1024**3  # of memory a run on the CPU may take when tiles are automatic
+SAFE_SHARE = 0.8  # of the free memory that a job may plan to use
+TURNS = 8  # flips and turns of a self-ensemble; those from 4 on swap height and width
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a picture will cost, before anything is run on it.
+
+    Args:
+        seconds: of the network, from its measured speed on this machine.
+        bytes: of memory on top of what is in use now.
+        tiles: runs of the network.
+        fits: whether the memory suffices.
+        message: one sentence with these numbers and, where it does not fit, the remedy.
+    """
+
+    seconds: float
+    bytes: int
+    tiles: int
+    fits: bool
+    message: str
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """Checked wishes about tiles.
+
+    Args:
+        tile: longest side of a kept centre, a multiple of the window; None for the whole image,
+            "auto" for ours to choose.
+        margin: pixels, a multiple of the window.
+        padding: "minimal" or "official".
+        self_ensemble: average over flips and turns.
+        notes: what was rounded.
+    """
+
+    tile: int | str | None
+    margin: int
+    padding: str
+    self_ensemble: bool
+    notes: tuple[str, ...]
+
+    @classmethod
+    def check(
+        cls,
+        engine: Engine,
+        tile: int | str | None,
+        margin: int | str,
+        padding: str,
+        self_ensemble: bool,
+    ) -> Wishes:
+        """Read the arguments people give (see ``Upscaler.stream``).
+
+        Raises:
+            ConfigError: an argument outside what is offered.
+        """
+        config = engine.config
+        window: int = config.window_size
+        notes: list[str] = []
+        if isinstance(tile, str) and tile != "auto":
+            raise ConfigError(f"tile must be 'auto', None or pixels, got {tile!r}.")
+        if isinstance(margin, str):
+            named = {"default": tiling.default_margin, "exact": tiling.exact_margin}
+            if margin not in named:
+                raise ConfigError(f"margin must be 'default', 'exact' or pixels, got {margin!r}.")
+            margin = named[margin](config)
+        # Cutting the smallest picture there is checks every other wish.
+        side = None if isinstance(tile, str) else tile
+        rounded = tiling.plan(window, window, window, side, margin, padding=padding).margin
+        if rounded != margin:
+            notes.append(f"The margin of {margin} was rounded up to {rounded} (window {window}).")
+        if isinstance(tile, int) and tile % window:
+            notes.append(f"The tile of {tile} was rounded up to a multiple of {window}.")
+            tile = tiling.round_up(tile, window)
+        return cls(tile or None, rounded, padding, bool(self_ensemble), tuple(notes))
+
+
+def plans(engine: Engine, height: int, width: int, wishes: Wishes) -> list[Plan]:
+    """How a picture will be cut: one plan, or one for each turn of a self-ensemble.
+
+    With automatic tiles the speed of the network may be measured first.
+    """
+    flat = _plan(engine, height, width, wishes)
+    if not wishes.self_ensemble:
+        return [flat]
+    swapped = _plan(engine, width, height, wishes)
+    return [flat] * (TURNS // 2) + [swapped] * (TURNS // 2)
+
+
+def estimate(engine: Engine, height: int, width: int, wishes: Wishes) -> Estimate:
+    """Time and memory for a picture; measures the network's speed when it is not known."""
+    cut = plans(engine, height, width, wishes)
+    seconds = sum(plan.area for plan in cut) * engine.seconds_per_pixel()
+    tiles = sum(len(plan.tiles) for plan in cut)
+    needed, advice = _memory(engine, cut)
+    message = (
+        f"About {_duration(seconds)} and {_gigabytes(needed)} for {width}x{height} pixels "
+        f"in {tiles} tile{'s' if tiles > 1 else ''}. {advice}"
+    )
+    return Estimate(seconds, needed, tiles, not advice, message.strip())
+
+
+def require(engine: Engine, cut: list[Plan]) -> None:
+    """Refuse a job that does not fit the memory.
+
+    Raises:
+        JobError: "over_budget", with the need, what is there, and the remedy.
+    """
+    needed, advice = _memory(engine, cut)
+    if advice:
+        raise JobError(
+            f"This picture of {cut[0].width}x{cut[0].height} pixels needs about "
+            f"{_gigabytes(needed)} of memory.",
+            code="over_budget",
+            remedy=advice,
+        )
+
+
+def _plan(engine: Engine, height: int, width: int, wishes: Wishes) -> Plan:
+    config = engine.config
+    window: int = config.window_size
+    if not isinstance(wishes.tile, str):
+        return tiling.plan(
+            height, width, window, wishes.tile, wishes.margin, padding=wishes.padding
+        )
+    budget = hardware.available_memory(engine.device) / 2
+    if engine.device.type != "cuda":
+        budget = min(budget, MOST_BYTES)
+    step = math.inf
+    if height * width > UNHURRIED:
+        # A power of two, so that small changes of the measured speed choose the same tiles.
+        step = 2.0 ** round(math.log2(STEP_SECONDS / engine.seconds_per_pixel()))
+    return tiling.plan_within(
+        height,
+        width,
+        window,
+        wishes.margin,
+        most=tiling.pixels_within(config, budget, engine.item_size),
+        step=step,
+        padding=wishes.padding,
+    )
+
+
+def _memory(engine: Engine, cut: list[Plan]) -> tuple[int, str]:
+    """Bytes needed, and what to do when they are not there ("" when they are)."""
+    config, size = engine.config, engine.item_size
+    run = max(tiling.run_bytes(config, plan.largest, size) for plan in cut)
+    held = tiling.picture_bytes(config, cut[0].height * cut[0].width, size)
+    # A GPU has its own memory, and running out of that only halves the tiles.
+    here = held if engine.device.type == "cuda" else held + run
+    safe = int(SAFE_SHARE * hardware.available_memory())
+    if here <= safe:
+        return held + run, ""
+    tiles = "" if held > safe / 2 else "Use tile='auto' or a smaller tile. "
+    return held + run, (
+        f"Only {_gigabytes(safe)} can safely be used. {tiles}"
+        "Crop the picture, or close other programs."
+    )
+
+
+def _gigabytes(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{max(1, round(count / 1e6))} MB"
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{max(1, round(seconds))} s"

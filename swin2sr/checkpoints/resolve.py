@@ -1,0 +1,397 @@
+"""From a name or a path to checked weights: packaged, local, cached, or fetched, in this order.
+
+Weights are never guessed: a hash that is known is checked on the bytes that are loaded, names and
+shapes are held against the configuration, and everything that had to be assumed is a note.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from torch import Tensor
+
+from swin2sr.checkpoints import architecture, cache, convert, registry
+from swin2sr.checkpoints.cache import HubFile, ReleaseFile
+from swin2sr.checkpoints.parameters import count_parameters
+from swin2sr.checkpoints.read import Weights, read_bytes, read_weights
+from swin2sr.checkpoints.registry import Entry
+from swin2sr.checkpoints.transfer import DEADLINE
+from swin2sr.config import Swin2SRConfig
+from swin2sr.errors import ConfigError, KindError, WeightsError
+
+Origin = Literal["packaged", "file", "cache", "hub"]
+
+WEIGHT_NAMES = ("model.safetensors", "pytorch_model.bin")  # in a folder, the first that is there
+SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
+MAX_CONFIG = 1_000_000  # bytes
+HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """Weights that were found, checked and translated.
+
+    Args:
+        config: the network they are for.
+        state: parameters by native name, float32 on the CPU.
+        name: registry name, Hub id, or the name of the folder or file.
+        origin: "packaged", "file", "cache" or "hub" (fetched just now, from the Hub or a release).
+        path: the file that was read.
+        sha256: of its bytes, hexadecimal.
+        entry: the registry's row, if the weights are a published checkpoint.
+        notes: what was assumed, cast or could not be checked; for people.
+    """
+
+    config: Swin2SRConfig
+    state: Mapping[str, Tensor]
+    name: str
+    origin: Origin
+    path: Path
+    sha256: str
+    entry: Entry | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def has_head(self) -> bool:
+        """Whether there is a reconstruction head; without, it is a trunk (``Swin2SRModel``)."""
+        return not convert.is_bare(self.state, "native")
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Where weights lie and what is known about them before they are read."""
+
+    name: str
+    config: Swin2SRConfig | None = None
+    entry: Entry | None = None
+    notes: tuple[str, ...] = ()
+
+
+def load(
+    name_or_path: str | os.PathLike[str],
+    *,
+    revision: str | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+    local_files_only: bool = False,
+    deadline: float = DEADLINE,
+    need_head: bool = True,
+) -> Checkpoint:
+    """Find weights and read them.
+
+    Args:
+        name_or_path: a registry name or alias; a file (.safetensors, .pth, .bin); a folder with
+            ``config.json`` and weights; or a Hub id ("user/repository"). Tried in this order:
+            packaged weights, what lies at the path, the caches, the network.
+        revision: commit, branch or tag on the Hub, instead of the registry's.
+        cache_dir: instead of the Hub's cache.
+        local_files_only: never use the network.
+        deadline: seconds without progress after which a download is given up.
+        need_head: refuse a bare trunk (``Swin2SRModel``).
+    Raises:
+        WeightsError: not_found, offline, download, hash_mismatch, not_weights, unsafe, wrong_model
+            or bad_values.
+        ConfigError: a ``config.json`` that describes no Swin2SR.
+    """
+    if not isinstance(name_or_path, str | os.PathLike):
+        raise KindError(f"Weights are given by name or path, not as {type(name_or_path).__name__}.")
+    name = os.fsdecode(name_or_path)
+    entry = registry.find(name) if isinstance(name_or_path, str) else None
+    remote = _Remote(revision, cache_dir, local_files_only, deadline)
+    if entry is not None and entry.source == "packaged":
+        checkpoint = _packaged(entry)
+    elif os.path.lexists(name) and (entry is None or _holds_weights(Path(name))):
+        checkpoint = _local(Path(name))
+    elif entry is not None:
+        checkpoint = remote.published(entry)
+    elif HUB_ID.fullmatch(name) and not name.lower().endswith(SUFFIXES):
+        checkpoint = remote.any_repository(name)
+    else:
+        raise _unknown(name)
+    if revision is not None and checkpoint.origin in ("packaged", "file"):
+        note = f"The revision {revision!r} was ignored: only repositories of the Hub have one."
+        checkpoint = replace(checkpoint, notes=(*checkpoint.notes, note))
+    if need_head and not checkpoint.has_head:
+        raise WeightsError(
+            f"{checkpoint.name!r} is a trunk without reconstruction head: it makes features, "
+            "no pictures.",
+            code="wrong_model",
+            remedy="Load it as Swin2SRModel.",
+        )
+    return checkpoint
+
+
+def _unknown(name: str) -> WeightsError:
+    if re.match(r"[a-z][a-z0-9+.-]+://", name, re.IGNORECASE):
+        return WeightsError(
+            f"Weights are not loaded from addresses ({name[:80]!r}).",
+            code="not_found",
+            remedy="Download the file and give its path.",
+        )
+    if name.lower().endswith(SUFFIXES) or os.path.isabs(name) or name.startswith((".", "~")):
+        return WeightsError(f"There is no file or folder {name!r}.", code="not_found")
+    names = ", ".join(entry.name for entry in registry.list_models())
+    return WeightsError(
+        f"There is no model {name[:200]!r}.",
+        code="not_found",
+        remedy=f"Choose one of {names}; or give a file, a folder, or a Hub id (user/repository).",
+    )
+
+
+def _checked(found: _Found, weights: Weights, origin: Origin, path: Path) -> Checkpoint:
+    """Hold what was read against its configuration and translate it."""
+    config, notes = found.config, found.notes + weights.notes
+    if config is None:
+        config, assumed = architecture.detect(weights.state)
+        notes += assumed
+    else:
+        architecture.check(weights.state, config, source=repr(found.name))
+    entry = found.entry or registry.find_by_hash(weights.sha256)
+    return Checkpoint(
+        config=config,
+        state=convert.to_native(weights.state),
+        name=entry.name if entry else found.name,
+        origin=origin,
+        path=path,
+        sha256=weights.sha256,
+        entry=entry,
+        notes=notes,
+    )
+
+
+# -------------------------------------------------------------------------------- on this machine
+
+
+def _packaged(entry: Entry) -> Checkpoint:
+    path = registry.WEIGHTS_FOLDER / entry.filename
+    weights = read_weights(path, sha256=entry.sha256)
+    found = _Found(entry.name, entry.config, entry, _unpinned(entry.sha256))
+    return _checked(found, weights, "packaged", path)
+
+
+def _holds_weights(path: Path) -> bool:
+    return not path.is_dir() or any(os.path.lexists(path / name) for name in WEIGHT_NAMES)
+
+
+def _local(path: Path) -> Checkpoint:
+    """A folder as ``save_pretrained`` writes it, or a file; a configuration beside it is used."""
+    if path.is_dir():
+        folder, file = path, next((path / n for n in WEIGHT_NAMES if (path / n).exists()), None)
+        if file is None:
+            parts = " It holds a checkpoint in parts." if list(path.glob("*.index.json")) else ""
+            raise WeightsError(
+                f"The folder {str(path)!r} holds neither {' nor '.join(WEIGHT_NAMES)}.{parts}",
+                code="not_found",
+            )
+        name = path.resolve().name
+    else:
+        folder, file, name = path.parent, path, path.stem
+    weights = read_weights(file)
+    if file.name in WEIGHT_NAMES:
+        beside = folder / "config.json"
+        config = _read_config(beside) if beside.is_file() else None
+    else:
+        config = _description(file.with_suffix(".json"))
+    return _checked(_Found(name, config), weights, "file", file)
+
+
+def _description(path: Path) -> Swin2SRConfig | None:
+    """The configuration in a file named as the weights, if that is what the file is."""
+    if not path.is_file():
+        return None
+    try:
+        described = _read_json(path).get("model_type") == Swin2SRConfig.model_type
+    except (ConfigError, WeightsError):
+        return None
+    return _read_config(path) if described else None
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(read_bytes(path, MAX_CONFIG))
+    except RecursionError as error:
+        raise ConfigError(f"The configuration {str(path)!r} is nested too deeply.") from error
+    except ValueError as error:
+        if isinstance(error, WeightsError):
+            raise
+        raise ConfigError(f"The configuration {str(path)!r} is not JSON: {error}.") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"The configuration {str(path)!r} is not a JSON object.")
+    return values
+
+
+def _read_config(path: Path) -> Swin2SRConfig:
+    """A ``config.json``, or the description of packaged weights, whatever its size and content."""
+    values = _read_json(path)
+    kind = values.get("model_type", Swin2SRConfig.model_type)
+    if kind != Swin2SRConfig.model_type:
+        raise WeightsError(
+            f"{str(path.parent)!r} holds a {str(kind)[:80]!r} network, not a Swin2SR.",
+            code="wrong_model",
+        )
+    values.pop("checkpoint", None)
+    try:
+        return Swin2SRConfig.from_dict(values)
+    except (TypeError, AttributeError) as error:
+        raise ConfigError(f"The configuration {str(path)!r} cannot be used: {error}.") from error
+
+
+def _unpinned(sha256: str | None) -> tuple[str, ...]:
+    """The note for a published file whose bytes cannot be told from others."""
+    return () if sha256 else ("The weights are not pinned: no sha256 is published for this file.",)
+
+
+# ---------------------------------------------------------------------------------- on the network
+
+
+@dataclass(frozen=True)
+class _Remote:
+    """How the caller wants files of the Hub and of release pages to be had."""
+
+    revision: str | None
+    cache_dir: str | os.PathLike[str] | None
+    local_files_only: bool
+    deadline: float
+
+    def published(self, entry: Entry) -> Checkpoint:
+        """The file of a registry row."""
+        if entry.source == "release":
+            assert entry.url is not None
+            release = ReleaseFile(entry.url, cache.release_cache(self.cache_dir))
+            found = _Found(entry.name, entry.config, entry, _unpinned(entry.sha256))
+            return self._read(release, found, entry.sha256)
+        assert entry.repo is not None
+        # The hash belongs to the registry's revision; who asks for another gets what is there.
+        pinned = entry.sha256 if self.revision in (None, entry.revision) else None
+        revision = self.revision or entry.revision
+        file = HubFile(entry.repo, entry.filename, revision, cache.hub_cache(self.cache_dir))
+        found = _Found(entry.name, entry.config, entry, _unpinned(pinned))
+        try:
+            return self._read(file, found, pinned)
+        except WeightsError as error:
+            if entry.fallback is None or error.code not in ("not_found", "offline"):
+                raise
+            other = replace(file, filename=entry.fallback)
+            if error.code == "offline" and other.cached() is None:
+                raise
+            return self._read(other, replace(found, notes=_unpinned(None)), None)
+
+    def any_repository(self, repo: str) -> Checkpoint:
+        """The weights of a repository that is in no row: safetensors only, never a pickle."""
+        folder = cache.hub_cache(self.cache_dir)
+        described = HubFile(repo, "config.json", self.revision, folder)
+        config = _read_config(described.cached() or self._fetch(described, None))
+        file = HubFile(repo, "model.safetensors", self.revision, folder)
+        try:
+            return self._read(file, _Found(repo, config, None, _unpinned(None)), None)
+        except WeightsError as error:
+            if error.code != "not_found":
+                raise
+            raise WeightsError(
+                f"{error.message} Other formats are not taken from unknown repositories.",
+                code="not_found",
+                remedy="Convert it to safetensors, or download it and give its path.",
+            ) from error
+
+    def _read(self, file: HubFile | ReleaseFile, found: _Found, sha256: str | None) -> Checkpoint:
+        """Read the cached file, or a fresh one; a damaged one is removed and fetched once more."""
+        path = file.cached()
+        damaged: WeightsError | None = None
+        if path is not None:
+            try:
+                return _checked(found, self._open(file, path, sha256), "cache", path)
+            except WeightsError as error:
+                if not _is_damaged(file, error):
+                    raise
+                cache.forget(path)
+                damaged = error
+        try:
+            path = self._fetch(file, sha256)
+        except WeightsError as error:
+            if damaged is None:
+                raise
+            raise WeightsError(
+                f"The cached copy of {file} was damaged and removed. {error.message}",
+                code=error.code,
+                remedy=error.remedy,
+            ) from damaged
+        if damaged is not None:
+            note = "The cached file was damaged; it was fetched again."
+            found = replace(found, notes=(*found.notes, note))
+        try:
+            return _checked(found, self._open(file, path, sha256), "hub", path)
+        except WeightsError as error:
+            if _is_damaged(file, error):
+                cache.forget(path)
+            raise
+
+    def _fetch(self, file: HubFile | ReleaseFile, sha256: str | None) -> Path:
+        cache.refuse_offline(file, local_files_only=self.local_files_only)
+        return file.fetch(sha256=sha256, deadline=self.deadline)
+
+    def _open(self, file: HubFile | ReleaseFile, path: Path, sha256: str | None) -> Weights:
+        """Read a file of a cache, held against the registry's hash or else the Hub's own word."""
+        promised = cache.promised_hash(path) if isinstance(file, HubFile) else None
+        return read_weights(path, sha256=sha256 or promised)
+
+
+def _is_damaged(file: HubFile | ReleaseFile, error: WeightsError) -> bool:
+    """Whether a cached file is at fault, not what is published.
+
+    In the folder of release pages, which is ours alone and knows no hashes, also what no longer
+    is a file of weights.
+    """
+    return error.code == "hash_mismatch" or (
+        error.code == "not_weights" and isinstance(file, ReleaseFile)
+    )
+
+
+# ---------------------------------------------------------------------------------------- packaging
+
+
+def package(
+    state: Mapping[str, Tensor],
+    config: Swin2SRConfig,
+    name: str,
+    folder: str | os.PathLike[str] = registry.WEIGHTS_FOLDER,
+    **facts: str,
+) -> Path:
+    """Write weights the way they are packaged: ``<name>.safetensors`` and ``<name>.json``.
+
+    The weights get the names that transformers reads. The JSON is its ``config.json`` with one
+    more key, "checkpoint": sha256, size, number of parameters, and ``facts``.
+
+    Args:
+        state: parameters in any dialect.
+        config: their network.
+        name: the registry's name for them.
+        folder: where to.
+        facts: "title", "task", "trained_on", "licence" for the registry's row.
+    Returns:
+        The path of the weights.
+    Raises:
+        WeightsError: the weights do not fit ``config``.
+    """
+    from safetensors.torch import save
+
+    architecture.check(state, config)
+    stored = {key: tensor.contiguous() for key, tensor in convert.to_hub(state).items()}
+    data = save(stored, metadata={"format": "pt"})
+    values: dict[str, Any] = config.to_dict()
+    values["checkpoint"] = {
+        **facts,
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "size_bytes": len(data),
+        "parameters": count_parameters(config),
+    }
+    path = Path(folder) / f"{name}.safetensors"
+    path.write_bytes(data)
+    text = json.dumps(values, indent=2, sort_keys=True) + "\n"
+    path.with_suffix(".json").write_text(text, encoding="utf-8")
+    return path

@@ -1,0 +1,305 @@
+"""The command line: ``swin2sr upscale`` for files and folders, ``swin2sr models`` for the table.
+
+Exit codes: 0 all done; 1 some items failed (listed); 2 usage or output error; 3 memory or budget;
+130 interrupted. Results go to standard output, everything else to standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from swin2sr import files
+from swin2sr.console import Console, as_failure, printable
+from swin2sr.errors import OutputError, Swin2SRError
+
+if TYPE_CHECKING:
+    from swin2sr.checkpoints import Entry
+    from swin2sr.upscale import Report, Upscaler
+
+PROGRAM = "swin2sr"
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: words after the program's name; None takes them from ``sys.argv``.
+    Returns:
+        The exit code (see the module). No error of a run is raised.
+    Raises:
+        SystemExit: from the argument parser, for --help, --version and wrong usage (code 2).
+    """
+    console = Console()
+    try:
+        options = _parser().parse_args(arguments)
+        command: Callable[[argparse.Namespace, Console], int] = options.command
+        return command(options, console)
+    except KeyboardInterrupt:
+        console.tell("Interrupted.")
+        return INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - a user never sees a traceback
+        failure = as_failure(error)
+        console.tell(f"{PROGRAM}: {failure}")
+        return failure.exit_code
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaints are printable whatever the words were."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(message))
+
+
+class _Version(argparse.Action):
+    """Prints the version; the package is imported only when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *unused: Any) -> NoReturn:
+        from swin2sr import __version__
+
+        Console().say(f"{PROGRAM} {__version__}")
+        parser.exit()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog=PROGRAM, description="Super-resolution and JPEG restoration.")
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_upscale(commands)
+    models = commands.add_parser("models", help="list the published checkpoints")
+    models.set_defaults(command=_models)
+    models.add_argument("--json", action="store_true", help="print one JSON object for each")
+    return parser
+
+
+def _add_upscale(commands: Any) -> None:
+    parser = commands.add_parser(
+        "upscale",
+        help="enlarge or restore pictures",
+        description="Enlarge or restore pictures. Names that begin with a dash go after '--'.",
+    )
+    parser.set_defaults(command=_upscale)
+    add = parser.add_argument
+    add("inputs", nargs="+", type=Path, metavar="IN", help="pictures, or folders of them")
+    add("-o", "--output", required=True, type=Path, metavar="OUT", help="a file, or a folder")
+    add(
+        "--model",
+        metavar="NAME",
+        help="a name of 'swin2sr models', a Hub id, a folder or a weights file [the packaged one]",
+    )
+    add("--tile", default="auto", type=_tile, help="side in pixels, 'whole', or [%(default)s]")
+    add(
+        "--precision",
+        default="auto",
+        help="float32, bfloat16, float16 or [%(default)s]",
+    )
+    add(
+        "--padding",
+        default="minimal",
+        choices=("minimal", "official"),
+        help="official reproduces published numbers [%(default)s]",
+    )
+    add("--device", default="auto", help="cpu, cuda, mps or [%(default)s]")
+    formats = dict.fromkeys(files.FORMATS.values())
+    add("--format", choices=tuple(formats), help="of the results [by OUT's name, or png]")
+    add("--keep-metadata", action="store_true", help="keep camera data (never the place)")
+    add("--overwrite", action="store_true", help="replace results that exist")
+    add("--recursive", action="store_true", help="take the folders inside folders too")
+    add("--json", action="store_true", help="print one JSON object for each picture")
+
+
+def _tile(word: str) -> str | int | None:
+    if word in ("auto", "whole"):
+        return word if word == "auto" else None
+    try:
+        return int(word)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"must be a number of pixels, 'auto' or 'whole', got {word!r}"
+        ) from None
+
+
+@dataclass
+class Batch:
+    """What became of the pictures of one run."""
+
+    total: int
+    done: int = 0
+    failures: list[tuple[Path, Swin2SRError]] = field(default_factory=list)
+    interrupted: bool = False
+
+    @property
+    def number(self) -> int:
+        """Which picture is being worked on, from 1."""
+        return self.done + len(self.failures) + 1
+
+    def exit_code(self) -> int:
+        """See the module; pictures that fail all for one reason give that reason's code."""
+        if self.interrupted:
+            return INTERRUPTED
+        if self.failures and _ends_batch(self.failures[-1][1]):
+            return self.failures[-1][1].exit_code
+        codes = {failure.exit_code for _, failure in self.failures}
+        return codes.pop() if not self.done and len(codes) == 1 else min(1, len(codes))
+
+
+def _ends_batch(failure: Swin2SRError) -> bool:
+    """Whether the disk or the folder failed, as it would for every other picture."""
+    return failure.code == OutputError.code
+
+
+def _upscale(options: argparse.Namespace, console: Console) -> int:
+    suffix, is_file = files.destination(options.output, options.inputs, options.format)
+    inputs = files.find_sources(options.inputs, options.output, recursive=options.recursive)
+    files.prepare(options.output, is_file=is_file)
+    from swin2sr.checkpoints.registry import DEFAULT  # takes seconds; wrong usage is told before
+    from swin2sr.upscale import Upscaler
+
+    upscaler = Upscaler.from_pretrained(
+        options.model or DEFAULT, device=options.device, precision=options.precision
+    )
+    sources = list(inputs.values())
+    targets = [options.output]
+    if not is_file:
+        family = upscaler.config.model_type
+        targets = files.name_targets(sources, options.output, family, upscaler.scale, suffix)
+    batch = Batch(total=len(sources))
+    try:
+        for source, target in zip(sources, targets, strict=True):
+            try:
+                files.check_target(
+                    target, options.output, inputs.keys(), overwrite=options.overwrite
+                )
+                report = _one(upscaler, source.path, target, options, batch, console)
+            except Exception as error:  # noqa: BLE001 - one bad file does not end the batch
+                failure = as_failure(error)
+                _tell_failure(source.path, failure, options, console)
+                batch.failures.append((source.path, failure))
+                if _ends_batch(failure):
+                    break
+            else:
+                _tell_result(source.path, target, report, options, console)
+                batch.done += 1
+    except KeyboardInterrupt:
+        batch.interrupted = True
+    _summarise(batch, console)
+    return batch.exit_code()
+
+
+def _one(
+    upscaler: Upscaler,
+    path: Path,
+    target: Path,
+    options: argparse.Namespace,
+    batch: Batch,
+    console: Console,
+) -> Report:
+    """Work on one picture and write its result; returns what was done."""
+    from swin2sr import images
+
+    label = f"[{batch.number}/{batch.total}] {path}"
+    console.progress(label)
+    picture = images.decode(path, keep_metadata=options.keep_metadata)
+    form = files.FORMATS[target.suffix.lower()]
+    width, height = picture.size
+    images.check_size((width * upscaler.scale, height * upscaler.scale), form)
+    for step in upscaler.stream(
+        picture,
+        tile=options.tile,
+        padding=options.padding,
+        keep_metadata=options.keep_metadata,
+    ):
+        left = "" if step.seconds_left is None else f", {step.seconds_left:.0f} s left"
+        console.progress(f"{label}  tile {step.done}/{step.total}{left}")
+        if step.picture is not None and step.report is not None:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            images.encode(step.picture, target, format=form)
+            return step.report
+    raise AssertionError("stream ended without a result")
+
+
+def _tell_result(
+    path: Path, target: Path, report: Report, options: argparse.Namespace, console: Console
+) -> None:
+    for note in report.notes:
+        console.tell(f"{path}: note: {note}")
+    if options.json:
+        record = {"input": str(path), "output": str(target), "status": "done", **asdict(report)}
+        console.say(json.dumps(record))
+    else:
+        console.say(str(target))
+
+
+def _tell_failure(
+    path: Path, failure: Swin2SRError, options: argparse.Namespace, console: Console
+) -> None:
+    console.tell(f"{PROGRAM}: {path}: {failure}")
+    if options.json:
+        error = {"code": failure.code, "message": str(failure)}
+        record = {"input": str(path), "output": None, "status": "failed", "error": error}
+        console.say(json.dumps(record))
+
+
+def _summarise(batch: Batch, console: Console) -> None:
+    """Count the pictures of a run of several, or of one cut short, and list what failed."""
+    if batch.total == 1 and not batch.interrupted:
+        return
+    failed = len(batch.failures)
+    left = batch.total - batch.done - failed
+    word = "Interrupted" if batch.interrupted else "Finished"
+    console.tell(f"{word}: {batch.done} done, {failed} failed, {left} not done.")
+    for path, failure in batch.failures:
+        console.tell(f"  failed: {path} ({failure.code})")
+
+
+def _models(options: argparse.Namespace, console: Console) -> int:
+    from swin2sr.checkpoints import list_models
+
+    rows = [_row(entry) for entry in list_models()]
+    if options.json:
+        for row in rows:
+            console.say(json.dumps(row))
+        return 0
+    shown = [[_shown(value) for value in row.values()] for row in rows]
+    titles = list(rows[0])
+    widths = [max(map(len, column)) for column in zip(titles, *shown, strict=True)]
+    for line in (titles, *shown):
+        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        console.say("  ".join(cells).rstrip())
+    return 0
+
+
+def _row(entry: Entry) -> dict[str, Any]:
+    return {
+        "name": entry.name,
+        "task": entry.task,
+        "scale": entry.scale,
+        "parameters": entry.parameters,
+        "licence": entry.licence,
+        "offline": _is_here(entry),
+        "from": entry.repo or entry.url or "this package",
+    }
+
+
+def _is_here(entry: Entry) -> bool:
+    """Whether the weights can be loaded without the network."""
+    from swin2sr.checkpoints.cache import HubFile, ReleaseFile, hub_cache, release_cache
+
+    if entry.url is not None:
+        return ReleaseFile(entry.url, release_cache(None)).cached() is not None
+    if entry.repo is None:
+        return True
+    names = filter(None, (entry.filename, entry.fallback))
+    places = (HubFile(entry.repo, name, entry.revision, hub_cache(None)) for name in names)
+    return any(place.cached() is not None for place in places)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int) else str(value)

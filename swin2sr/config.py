@@ -1,0 +1,291 @@
+"""What a network is: frozen dataclasses that read and write Hugging Face's ``config.json``.
+
+Source: fields, names and defaults of ``Swin2SRConfig`` in transformers 4.37 to 5.23; the meaning
+of each in mv-lab/swin2sr ``models/network_swin2sr.py``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+from swin2sr.errors import ConfigError
+
+UPSAMPLERS = (
+    "pixelshuffle",
+    "pixelshuffle_aux",
+    "pixelshuffle_hf",
+    "pixelshuffledirect",
+    "nearest+conv",
+    "",
+)
+RESIDUAL_CONNECTIONS = ("1conv", "3conv")
+ACTIVATIONS = ("gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "silu", "swish", "mish", "selu")
+
+_ALIASES = {"hidden_size": "embed_dim", "num_attention_heads": "num_heads"}
+_DERIVED = ("model_type", "num_layers", "num_hidden_layers")
+
+
+@dataclass(frozen=True)
+class Swin2SRConfig:
+    """Every choice that shapes a Swin2SR network.
+
+    Args:
+        image_size: side of the training patches in pixels, int or (height, width). It does not
+            limit the input; layers shrink their window to it (and stop shifting) when it is not
+            larger than ``window_size``, and it sizes the absolute position table.
+        patch_size: only 1 exists in practice; anything else is refused.
+        num_channels: colours in, 1 or 3 (any positive number is accepted).
+        num_channels_out: colours out; None means ``num_channels``.
+        embed_dim: width of the token features.
+        depths: layers in each residual group.
+        num_heads: attention heads in each residual group; each divides ``embed_dim``.
+        window_size: side of the attention window in tokens.
+        mlp_ratio: hidden width of the MLP over ``embed_dim``.
+        qkv_bias: learn a bias for query and value (the key never has one).
+        hidden_dropout_prob, attention_probs_dropout_prob: dropout in training.
+        drop_path_rate: stochastic depth of the last layer; rises linearly from 0 at the first.
+        hidden_act: activation of the MLP.
+        use_absolute_embeddings: add a learned position table of ``image_size`` tokens.
+        initializer_range: standard deviation of the truncated normal initial weights.
+        layer_norm_eps: epsilon of the layers' norms.
+        upscale: factor between input and output sides.
+        img_range: the network sees ``(pixel - mean) * img_range``.
+        resi_connection: "1conv" or "3conv" at the end of groups and trunk.
+        upsampler: reconstruction head, one of ``UPSAMPLERS``; None means "".
+        extra: keys of a ``config.json`` that are not ours; kept and written back.
+
+    Raises:
+        ConfigError: a value outside what the network can be built from; names the choices.
+    """
+
+    model_type: ClassVar[str] = "swin2sr"
+
+    image_size: int | tuple[int, int] = 64
+    patch_size: int = 1
+    num_channels: int = 3
+    num_channels_out: int = None  # type: ignore[assignment]  # resolved in __post_init__
+    embed_dim: int = 180
+    depths: tuple[int, ...] = (6, 6, 6, 6, 6, 6)
+    num_heads: tuple[int, ...] = (6, 6, 6, 6, 6, 6)
+    window_size: int = 8
+    mlp_ratio: float = 2.0
+    qkv_bias: bool = True
+    hidden_dropout_prob: float = 0.0
+    attention_probs_dropout_prob: float = 0.0
+    drop_path_rate: float = 0.1
+    hidden_act: str = "gelu"
+    use_absolute_embeddings: bool = False
+    initializer_range: float = 0.02
+    layer_norm_eps: float = 1e-5
+    upscale: int = 2
+    img_range: float = 1.0
+    resi_connection: str = "1conv"
+    upsampler: str = "pixelshuffle"
+    extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        settle = object.__setattr__
+        if isinstance(self.image_size, list | tuple):
+            settle(self, "image_size", _pair("image_size", self.image_size))
+        settle(self, "patch_size", _whole(_single("patch_size", self.patch_size), "patch_size"))
+        settle(self, "depths", tuple(_whole(d, "depths") for d in self.depths))
+        settle(self, "num_heads", tuple(_whole(h, "num_heads") for h in self.num_heads))
+        if self.num_channels_out is None:
+            settle(self, "num_channels_out", self.num_channels)
+        settle(self, "upsampler", self.upsampler or "")
+        for name in _FLOATS:
+            settle(self, name, _number(getattr(self, name), name))
+        settle(self, "extra", dict(self.extra))
+        self._check()
+
+    def _check(self) -> None:
+        for name in _COUNTS:
+            if _whole(getattr(self, name), name) < 1:
+                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        if self.patch_size != 1:
+            raise ConfigError(
+                f"patch_size must be 1, got {self.patch_size}: every token is one pixel."
+            )
+        if len(self.depths) == 0 or len(self.depths) != len(self.num_heads):
+            raise ConfigError(
+                f"depths and num_heads must have the same length (one entry a group), "
+                f"got {len(self.depths)} and {len(self.num_heads)}."
+            )
+        if min(self.depths) < 1 or min(self.num_heads) < 1:
+            raise ConfigError("depths and num_heads must hold positive whole numbers.")
+        if any(self.embed_dim % heads for heads in self.num_heads):
+            raise ConfigError(
+                f"embed_dim {self.embed_dim} is not a multiple of every num_heads {self.num_heads}."
+            )
+        _choice("upsampler", self.upsampler, UPSAMPLERS)
+        _choice("resi_connection", self.resi_connection, RESIDUAL_CONNECTIONS)
+        _choice("hidden_act", self.hidden_act, ACTIVATIONS)
+        for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "drop_path_rate"):
+            if not 0.0 <= getattr(self, name) < 1.0:
+                raise ConfigError(f"{name} must be in [0, 1), got {getattr(self, name)}.")
+        if self.img_range <= 0 or self.mlp_ratio <= 0:
+            raise ConfigError("img_range and mlp_ratio must be positive.")
+        self._check_scale()
+        if self.window_size % self.layer_window:
+            raise ConfigError(
+                f"image_size {self.image_size} shrinks the window of {self.window_size} to "
+                f"{self.layer_window}, which does not divide it. Use an image_size above the window."
+            )
+
+    def _check_scale(self) -> None:
+        scale, head = self.upscale, self.upsampler
+        power_of_two = scale & (scale - 1) == 0
+        if head in ("pixelshuffle", "pixelshuffle_aux", "pixelshuffle_hf"):
+            if scale != 3 and not (power_of_two and scale > 1):
+                raise ConfigError(f"{head} scales by 3 or a power of two, got {scale}.")
+        elif head == "nearest+conv":
+            if scale not in (2, 4):
+                raise ConfigError(f"nearest+conv scales by 2 or 4, got {scale}.")
+        elif head == "" and (scale != 1 or self.num_channels != self.num_channels_out):
+            raise ConfigError(
+                "The restoration head (upsampler '') adds to its input: upscale must be 1 and "
+                f"num_channels_out equal num_channels, got x{scale} and "
+                f"{self.num_channels} -> {self.num_channels_out}."
+            )
+
+    @property
+    def layer_window(self) -> int:
+        """Side of the window the layers really use (smaller only for tiny ``image_size``)."""
+        return min(self.window_size, *self.grid_size)
+
+    @property
+    def layer_shift(self) -> int:
+        """Cyclic shift of the odd layers; 0 when ``image_size`` is not larger than the window."""
+        return 0 if min(self.grid_size) <= self.window_size else self.window_size // 2
+
+    @property
+    def grid_size(self) -> tuple[int, int]:
+        """(height, width) of the training patch in tokens."""
+        size = self.image_size
+        return size if isinstance(size, tuple) else (size, size)
+
+    @property
+    def num_layers(self) -> int:
+        """Number of residual groups (Hugging Face's meaning of the word)."""
+        return len(self.depths)
+
+    num_hidden_layers = num_layers
+
+    @property
+    def hidden_size(self) -> int:
+        """Hugging Face's alias of ``embed_dim``."""
+        return self.embed_dim
+
+    @property
+    def num_attention_heads(self) -> tuple[int, ...]:
+        """Hugging Face's alias of ``num_heads``."""
+        return self.num_heads
+
+    def replace(self, **changes: Any) -> Swin2SRConfig:
+        """A copy with some fields changed (``num_channels_out`` follows ``num_channels``)."""
+        if "num_channels" in changes and "num_channels_out" not in changes:
+            changes["num_channels_out"] = None
+        return replace(self, **changes)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Swin2SRConfig:
+        """Read the keys of a ``config.json``; unknown ones are kept in ``extra``.
+
+        Raises:
+            ConfigError: another ``model_type``, or a value that cannot be used.
+        """
+        kind = values.get("model_type", cls.model_type)
+        if kind != cls.model_type:
+            raise ConfigError(f"This configuration is for '{kind}', not '{cls.model_type}'.")
+        known = {f.name for f in fields(cls)} - {"extra"}
+        given: dict[str, Any] = {}
+        extra: dict[str, Any] = {}
+        for key, value in values.items():
+            name = _ALIASES.get(key, key)
+            if name in known:
+                given[name] = value
+            elif key not in _DERIVED:
+                extra[key] = value
+        return cls(**given, extra=extra)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for ``config.json``, ``extra`` included, lists instead of tuples."""
+        values: dict[str, Any] = dict(self.extra)
+        for f in fields(self):
+            if f.name != "extra":
+                value = getattr(self, f.name)
+                values[f.name] = list(value) if isinstance(value, tuple) else value
+        values["num_layers"] = self.num_layers
+        values["model_type"] = self.model_type
+        return values
+
+    @classmethod
+    def from_json_file(cls, path: str | Path) -> Swin2SRConfig:
+        """Read a ``config.json``.
+
+        Raises:
+            ConfigError: the file is missing, is not JSON, or describes another model.
+        """
+        try:
+            values = json.loads(Path(path).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"Cannot read the configuration {str(path)!r}: {error}.") from error
+        if not isinstance(values, dict):
+            raise ConfigError(f"The configuration {str(path)!r} is not a JSON object.")
+        return cls.from_dict(values)
+
+    def to_json_string(self) -> str:
+        """The text of ``config.json``, keys sorted."""
+        return json.dumps(self.to_dict(), indent=2, sort_keys=True) + "\n"
+
+    def to_json_file(self, path: str | Path) -> None:
+        """Write ``config.json`` to ``path``."""
+        Path(path).write_text(self.to_json_string(), encoding="utf-8")
+
+
+_COUNTS = ("num_channels", "num_channels_out", "embed_dim", "window_size", "upscale")
+_FLOATS = (
+    "mlp_ratio",
+    "hidden_dropout_prob",
+    "attention_probs_dropout_prob",
+    "drop_path_rate",
+    "initializer_range",
+    "layer_norm_eps",
+    "img_range",
+)
+
+
+def _whole(value: Any, name: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ConfigError(f"{name} must be a whole number, got {value!r}.")
+    return value
+
+
+def _number(value: Any, name: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ConfigError(f"{name} must be a number, got {value!r}.")
+    return float(value)
+
+
+def _pair(name: str, value: list[int] | tuple[int, ...]) -> tuple[int, int]:
+    if len(value) != 2:
+        raise ConfigError(f"{name} must be a number or a (height, width) pair, got {value!r}.")
+    return _whole(value[0], name), _whole(value[1], name)
+
+
+def _single(name: str, value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        height, width = _pair(name, value)
+        if height != width:
+            raise ConfigError(f"{name} must be square, got {value!r}.")
+        return height
+    return value
+
+
+def _choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ConfigError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}.")

@@ -1,0 +1,419 @@
+"""One network on one device, in the precision that suits both, used by one thread at a time.
+
+``Engine.run`` is one run of the network; ``sweep`` is all the runs of a plan. Numbers go in and
+out as float32 on the CPU (float64 in the precision of that name); images are another room.
+"""
+
+from __future__ import annotations
+
+import copy
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from swin2sr import hardware
+from swin2sr.errors import ConfigError, JobError, ShapeError
+from swin2sr.nn.windows import pad_to_windows
+from swin2sr.tiling import Plan, Tile, round_up
+
+DTYPES = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+    "float64": torch.float64,
+}
+PRECISIONS = ("auto", *DTYPES)
+TOLERANCE = 2 / 255  # mean difference to float32 a shorter format may cause
+WORTHWHILE = 0.8  # bfloat16 must need at most this share of float32's time to be chosen
+SAMPLE_SIDE = 64  # pixels of the picture that precision and speed are judged on
+_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
+
+
+class Cancel(Protocol):
+    """Anything that can be asked whether to stop: a ``threading.Event``, for one."""
+
+    def is_set(self) -> bool:
+        """True once the work should stop."""
+        ...
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a sweep stands.
+
+    Args:
+        done, total: tiles; ``total`` grows when memory ran out and tiles were halved.
+        area, area_left: pixels the network has seen and will see, margins included.
+        seconds: spent in the network so far.
+        redone: tiles computed again in float32 because their numbers were not finite.
+        halved: how often memory ran out.
+    """
+
+    done: int
+    total: int
+    area: int
+    area_left: int
+    seconds: float
+    redone: int
+    halved: int
+
+
+class Engine:
+    """A network ready to run.
+
+    Args:
+        model: module with a ``config`` (``window_size``, ``upscale``, ``num_channels``, ``depths``,
+            ``embed_dim``, ``upsampler``) whose call returns an object with ``reconstruction``. It
+            is moved to the device; its weights and its training flags are left as they are.
+        device: see ``hardware.pick_device``.
+        precision: one of ``PRECISIONS``. "auto" is bfloat16 where the device multiplies it in
+            hardware and, tried once on this model, it is faster and stays within ``TOLERANCE``
+            of float32; else float32.
+    Raises:
+        ConfigError: an unknown device or precision.
+    """
+
+    def __init__(
+        self, model: nn.Module, device: str | torch.device = "auto", precision: str = "auto"
+    ) -> None:
+        if precision not in PRECISIONS:
+            raise ConfigError(
+                f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}."
+            )
+        self.device = hardware.pick_device(device)
+        if precision == "float64" and self.device.type == "mps":
+            raise ConfigError("The device 'mps' has no float64.", remedy="Use device='cpu'.")
+        self.model = model.to(self.device)
+        self.config: Any = model.config
+        self.notes: tuple[str, ...] = ()
+        self._asked = precision
+        self._precision: str | None = None
+        self._lock = threading.RLock()
+        self._networks: dict[str, tuple[object, nn.Module]] = {}
+        self._rates: dict[tuple[str, int], float] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(self.__dict__)
+        del state["_lock"]
+        # A worker makes its own copies and measures its own machine, but keeps the precision.
+        return state | {"_networks": {}, "_rates": {}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._lock = threading.RLock()
+
+    @property
+    def scale(self) -> int:
+        """Factor between input and output sides."""
+        return int(self.config.upscale)
+
+    @property
+    def precision(self) -> str:
+        """The format computed in; for "auto" the first question runs the network once or twice."""
+        with self._lock:
+            if self._precision is None:
+                self._precision = self._choose()
+            return self._precision
+
+    @property
+    def numpy_dtype(self) -> type[np.floating]:
+        """What results are kept in: float64 in that precision, else float32."""
+        return np.float64 if self.precision == "float64" else np.float32
+
+    @property
+    def item_size(self) -> int:
+        """Bytes of one number in the network."""
+        return DTYPES[self.precision].itemsize
+
+    def run(self, pixels: Tensor, cancel: Cancel | None = None) -> tuple[Tensor, bool]:
+        """Run the network once.
+
+        Args:
+            pixels: (1, C, H, W), 0..1, H and W multiples of the window.
+            cancel: asked before every layer.
+        Returns:
+            (1, C', H*scale, W*scale) on the CPU, not clipped, float32 (float64 in that
+            precision); and whether a shorter format failed and float32 had to be used.
+        Raises:
+            JobError: "bad_values" when float32, too, gives numbers that are not finite;
+                "cancelled".
+        """
+        with self._lock:
+            precision = self.precision
+            result = self._forward(precision, pixels, cancel)
+            if bool(result.isfinite().all()):
+                return result, False
+            if precision in ("bfloat16", "float16"):
+                result = self._forward("float32", pixels, cancel)
+                if bool(result.isfinite().all()):
+                    return result, True
+        raise JobError(
+            "The network gave numbers that are not finite.",
+            code="bad_values",
+            remedy="Its weights may be damaged: load them again or choose another model.",
+        )
+
+    def seconds_per_pixel(self) -> float:
+        """Seconds the network needs for one pixel of input here, now.
+
+        Measured once for each precision and number of threads, by one small timed run.
+        """
+        with self._lock:
+            return self._rate(self.precision)
+
+    def knows_speed(self) -> bool:
+        """Whether ``seconds_per_pixel`` answers without running anything."""
+        return (self._precision or "", torch.get_num_threads()) in self._rates
+
+    def _rate(self, precision: str) -> float:
+        key = (precision, torch.get_num_threads())
+        if key not in self._rates:
+            pixels = self._sample()
+            self._forward(precision, pixels, None)  # the first run also fills caches
+            start = time.perf_counter()
+            self._forward(precision, pixels, None)
+            self._rates[key] = (time.perf_counter() - start) / (pixels.shape[2] * pixels.shape[3])
+        return self._rates[key]
+
+    def _sample(self) -> Tensor:
+        side = round_up(SAMPLE_SIDE, self.config.window_size)
+        return sample_picture(side, self.config.num_channels)
+
+    def _choose(self) -> str:
+        """Settle what was asked for; leaves a note where the answer differs."""
+        if self._asked == "float16" and (reason := self._float16_fault()):
+            self.notes += (f"float16 was asked for, float32 is used: {reason}.",)
+            return "float32"
+        if self._asked != "auto":
+            return self._asked
+        if not hardware.has_fast_bfloat16(self.device):
+            return "float32"
+        pixels = self._sample()
+        difference = self._forward("bfloat16", pixels, None) - self._forward(
+            "float32", pixels, None
+        )
+        # A comparison with NaN is False: numbers that are not finite do not agree either.
+        if not float(difference.abs().mean()) <= TOLERANCE:
+            self.notes += ("bfloat16 is not accurate enough with this model: float32 is used.",)
+            return "float32"
+        faster = self._rate("bfloat16") <= WORTHWHILE * self._rate("float32")
+        return "bfloat16" if faster else "float32"
+
+    def _float16_fault(self) -> str:
+        if self.device.type != "cuda":
+            return f"the device {self.device.type!r} does not compute in float16"
+        if self.config.embed_dim >= 180 and self.config.upsampler.startswith("pixelshuffle"):
+            return "the activations of classical models exceed its largest number, 65504"
+        return ""
+
+    def _network(self, precision: str) -> nn.Module:
+        """The model in a precision: itself, or a copy kept until the weights change."""
+        parameters = list(self.model.parameters())
+        dtype = DTYPES[precision]
+        if all(p.dtype == dtype for p in parameters):
+            return self.model
+        version = tuple((p.data_ptr(), 0 if p.is_inference() else p._version) for p in parameters)
+        known = self._networks.get(precision)
+        if known is None or known[0] != version:
+            known = (version, copy.deepcopy(self.model).to(dtype).eval())
+            self._networks[precision] = known
+        return known[1]
+
+    def _forward(self, precision: str, pixels: Tensor, cancel: Cancel | None) -> Tensor:
+        kept = torch.float64 if precision == "float64" else torch.float32
+        with (
+            self._lock,
+            torch.inference_mode(),
+            _evaluating(self._network(precision)) as network,
+            _interruptible(network, cancel),
+        ):
+            result: Tensor = network(pixels.to(self.device, kept).contiguous()).reconstruction
+        wanted = tuple(side * self.scale for side in pixels.shape[2:])
+        if tuple(result.shape[2:]) != wanted:
+            raise ShapeError(
+                f"The network made {tuple(result.shape[2:])} (height, width) of "
+                f"{tuple(pixels.shape[2:])}, expected {wanted}."
+            )
+        return result.to("cpu", kept)
+
+
+@dataclass(frozen=True)
+class Pass:
+    """A picture to run the network over, and where the result goes.
+
+    Args:
+        planes: (H, W, C) float in 0..1.
+        plan: where to cut it.
+        canvas: (H*scale, W*scale, C') float, added to in place.
+    """
+
+    planes: np.ndarray
+    plan: Plan
+    canvas: np.ndarray
+
+
+def sweep(
+    engine: Engine, passes: Sequence[Pass], cancel: Cancel | None = None
+) -> Iterator[Progress]:
+    """Run the network over every tile of every pass, adding each kept centre to its canvas.
+
+    Several passes are averaged: what each adds is divided by their number. When memory runs out,
+    the tiles still to do are halved and the work goes on; finished tiles stay. The generator may
+    be closed between tiles.
+
+    Args:
+        engine: the network.
+        passes: at least one.
+        cancel: asked between tiles and before every layer.
+    Yields:
+        One ``Progress`` after each tile.
+    Raises:
+        JobError: "cancelled"; "memory" when not even one window fits; "bad_values".
+    """
+    waiting = [[*one.plan.tiles] for one in passes]
+    done = area = redone = halved = 0
+    seconds = 0.0
+    for one, tiles in zip(passes, waiting, strict=True):
+        pixels = _padded(one, engine.config.window_size)
+        while tiles:
+            if cancel is not None and cancel.is_set():
+                raise cancelled()
+            crop = tiles[0].crop
+            start = time.perf_counter()
+            full = False
+            try:
+                result, again = engine.run(
+                    pixels[:, :, crop.top : crop.bottom, crop.left : crop.right], cancel
+                )
+            except (MemoryError, RuntimeError) as error:
+                if isinstance(error, JobError) or not _out_of_memory(error):
+                    raise
+                full = True  # handled below, where no traceback holds the network's tensors
+            seconds += time.perf_counter() - start
+            if full:
+                tiles[:] = _halve_all(engine, one.plan, tiles)
+                halved += 1
+                continue
+            _keep(result, tiles.pop(0), one, engine.scale, 1 / len(passes))
+            done, area, redone = done + 1, area + crop.area, redone + again
+            left = [tile.crop.area for later in waiting for tile in later]
+            yield Progress(done, done + len(left), area, sum(left), seconds, redone, halved)
+
+
+def turned(array: np.ndarray, turn: int) -> np.ndarray:
+    """One of the 8 flips and turns of an image, as a view.
+
+    Args:
+        array: (H, W, C).
+        turn: 0..7. Bit 0: upside down, bit 1: left to right, bit 2: rows and columns swapped.
+    Returns:
+        (H, W, C), or (W, H, C) from 4 on. Writing to it writes to ``array``.
+    """
+    if turn & 4:
+        array = array.swapaxes(0, 1)
+    return array[:: -1 if turn & 1 else 1, :: -1 if turn & 2 else 1]
+
+
+def cancelled() -> JobError:
+    """The error of a job that was asked to stop."""
+    return JobError("The job was cancelled.", code="cancelled")
+
+
+def sample_picture(side: int, channels: int) -> Tensor:
+    """A small picture with what photographs have: shades, edges, stripes and grain.
+
+    Args:
+        side: pixels.
+        channels: any number; each has its own shade.
+    Returns:
+        (1, channels, side, side) float32 in 0..1, the same on every machine.
+    """
+    y, x = torch.meshgrid(*2 * (torch.linspace(0, 1, side),), indexing="ij")
+    shade = 0.2 + 0.5 * x * y
+    disc = ((x - 0.6) ** 2 + (y - 0.4) ** 2 < 0.05).float()
+    stripes = ((x * 12).long() % 2 == 0) & (y > 0.7)
+    grain = torch.randn(side, side, generator=torch.Generator().manual_seed(20)) * 0.02
+    picture = shade + 0.4 * disc - 0.2 * stripes.float() + grain
+    tints = 1.0 - 0.15 * torch.arange(channels).remainder(4)
+    return (picture * tints[:, None, None])[None].clamp(0, 1)
+
+
+def _padded(one: Pass, window: int) -> Tensor:
+    """(1, C, H', W') of a pass, filled up to whole windows as its plan says."""
+    planes = np.ascontiguousarray(one.planes.transpose(2, 0, 1))
+    return pad_to_windows(torch.from_numpy(planes)[None], window, one.plan.padding == "official")
+
+
+def _keep(result: Tensor, tile: Tile, one: Pass, scale: int, weight: float) -> None:
+    """Add a tile's centre, less what lies beyond the image, to the canvas."""
+    centre, crop = tile.centre, tile.crop
+    bottom, right = min(centre.bottom, one.plan.height), min(centre.right, one.plan.width)
+    inner = result[
+        0,
+        :,
+        (centre.top - crop.top) * scale : (bottom - crop.top) * scale,
+        (centre.left - crop.left) * scale : (right - crop.left) * scale,
+    ]
+    target = one.canvas[centre.top * scale : bottom * scale, centre.left * scale : right * scale]
+    target += inner.permute(1, 2, 0).numpy() * weight
+
+
+def _halve_all(engine: Engine, plan: Plan, waiting: list[Tile]) -> list[Tile]:
+    smaller = [half for tile in waiting for half in plan.halves(tile)]
+    if len(plan.halves(waiting[0])) == 1:
+        raise JobError(
+            "The memory is too small for even one window of this picture.",
+            code="memory",
+            remedy="Close other programs, use a smaller margin, or a smaller model.",
+        )
+    if engine.device.type == "cuda":
+        torch.cuda.empty_cache()
+    return smaller
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return any(words in str(error).lower() for words in _OUT_OF_MEMORY)
+
+
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[nn.Module]:
+    """The model in eval mode; every module's own training flag comes back afterwards."""
+    training = [module for module in model.modules() if module.training]
+    if training:
+        model.eval()
+    try:
+        yield model
+    finally:
+        for module in training:
+            module.training = True
+
+
+@contextmanager
+def _interruptible(model: nn.Module, cancel: Cancel | None) -> Iterator[None]:
+    """Ask ``cancel`` before every layer, so that a long run, too, can be stopped."""
+
+    def ask(module: nn.Module, inputs: object) -> None:
+        if cancel is not None and cancel.is_set():
+            raise cancelled()
+
+    layers = [
+        layer
+        for block in (model.modules() if cancel is not None else ())
+        if isinstance(block, nn.ModuleList)
+        for layer in block
+    ]
+    hooks = [layer.register_forward_pre_hook(ask) for layer in layers]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()

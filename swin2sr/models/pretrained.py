@@ -1,0 +1,140 @@
+"""Loading and saving: what every public model class shares with Hugging Face's."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor, nn
+
+from swin2sr import checkpoints
+from swin2sr.config import Swin2SRConfig
+from swin2sr.errors import OutputError, WeightsError
+
+
+class Pretrained(nn.Module):
+    """A network with weights that can be found by name, loaded strictly and saved."""
+
+    config: Swin2SRConfig
+    has_head: ClassVar[bool]
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: str | os.PathLike[str],
+        *,
+        revision: str | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
+        local_files_only: bool = False,
+        dtype: torch.dtype | None = None,
+    ) -> Self:
+        """Load published or own weights, in evaluation mode.
+
+        Args:
+            name: registry name, Hub id, folder, ``.safetensors`` or ``.pth``.
+            revision: commit, branch or tag on the Hub.
+            cache_dir: instead of the Hub's cache.
+            local_files_only: never use the network.
+            dtype: convert the weights, e.g. ``torch.bfloat16``; float32 by default.
+        Raises:
+            WeightsError: not found, unsafe, damaged, or for another network.
+        """
+        found = checkpoints.load(
+            name,
+            revision=revision,
+            cache_dir=cache_dir,
+            local_files_only=local_files_only,
+            need_head=cls.has_head,
+        )
+        return cls.from_checkpoint(found, dtype=dtype)
+
+    @classmethod
+    def from_checkpoint(
+        cls, found: checkpoints.Checkpoint, *, dtype: torch.dtype | None = None
+    ) -> Self:
+        """The model for weights that ``swin2sr.checkpoints.load`` found, in evaluation mode.
+
+        Raises:
+            WeightsError: wrong_model, when a head is needed and the weights are a bare trunk.
+        """
+        if cls.has_head and not found.has_head:
+            raise WeightsError(
+                f"{found.name!r} is a trunk without reconstruction head.",
+                code="wrong_model",
+                remedy="Load it as Swin2SRModel.",
+            )
+        model = cls(found.config)
+        model.load_state_dict(model.own_names(dict(found.state)))
+        return model.to(dtype=dtype).eval()
+
+    @classmethod
+    def own_names(cls, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The part of native weights this class has, under its own names."""
+        if cls.has_head:
+            return state
+        parts = {key.removeprefix("trunk."): value for key, value in state.items()}
+        return {key: value for key, value in parts.items() if not key.startswith("head.")}
+
+    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
+        """Write ``config.json`` and ``model.safetensors`` as transformers reads them.
+
+        Each file appears whole or not at all.
+
+        Raises:
+            OutputError: the folder cannot be written.
+        """
+        from safetensors.torch import save
+
+        state = {key: value.detach().cpu() for key, value in self.state_dict().items()}
+        stored = {key: value.contiguous() for key, value in checkpoints.to_hub(state).items()}
+        values: dict[str, Any] = self.config.to_dict()
+        values["architectures"] = [type(self).__name__]
+        config = type(self.config).from_dict(values)
+        try:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            _write(Path(folder) / "model.safetensors", save(stored, metadata={"format": "pt"}))
+            _write(Path(folder) / "config.json", config.to_json_string().encode())
+        except OSError as error:
+            raise OutputError(f"Cannot write to {str(folder)!r}: {error.strerror}.") from error
+
+    def gradient_checkpointing_enable(self) -> None:
+        """In training, compute each group again in the backward pass instead of keeping it."""
+        self._trunk().gradient_checkpointing = True
+
+    def gradient_checkpointing_disable(self) -> None:
+        """Keep every group's activations again."""
+        self._trunk().gradient_checkpointing = False
+
+    def _trunk(self) -> Any:
+        return self.trunk if self.has_head else self
+
+    def num_parameters(self, only_trainable: bool = False) -> int:
+        """How many numbers the network has learned."""
+        return sum(p.numel() for p in self.parameters() if p.requires_grad or not only_trainable)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The weights' precision, in which the network computes."""
+        return next(self.parameters()).dtype
+
+
+def _write(path: Path, data: bytes) -> None:
+    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(partial, 0o644)
+        os.replace(partial, path)
+    except BaseException:
+        Path(partial).unlink(missing_ok=True)
+        raise

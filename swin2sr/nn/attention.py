@@ -1,0 +1,235 @@
+"""Attention inside windows: SwinV2's scaled cosine attention with log-spaced continuous bias.
+
+Source: Swin Transformer V2 (arXiv 2111.09883), section 3.3 (eq. 2, cosine attention) and section
+3.4 (eq. 3 and 4, continuous position bias in log-spaced coordinates); arithmetic of mv-lab/swin2sr
+``WindowAttention``.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from swin2sr.nn.windows import shift_masks
+
+MAX_LOGIT_SCALE = math.log(100.0)  # the temperature never falls below 0.01 (Swin V2, section 3.3)
+
+
+def relative_coordinates(window: int) -> Tensor:
+    """Log-spaced coordinates of every offset between two tokens of a window.
+
+    Args:
+        window: side in tokens.
+    Returns:
+        ((2*window-1)**2, 2) float32, (row, column) offsets scaled to [-8, 8], then
+        ``sign(x) * log2(|x| + 1) / log2(8)``; row-major over offsets from -(window-1).
+    Source: Swin V2, eq. 4, with the normalisation of mv-lab/swin2sr.
+    """
+    offset = torch.arange(-(window - 1), window, dtype=torch.float32)
+    if window > 1:
+        offset = offset / (window - 1)
+    offset = offset * 8
+    offset = offset.sign() * torch.log2(offset.abs() + 1.0) / math.log2(8)
+    return torch.cartesian_prod(offset, offset)
+
+
+def relative_index(window: int) -> Tensor:
+    """Which row of ``relative_coordinates`` belongs to each (query, key) pair.
+
+    Args:
+        window: side in tokens.
+    Returns:
+        (window*window, window*window) int64.
+    """
+    rows, columns = torch.meshgrid(torch.arange(window), torch.arange(window), indexing="ij")
+    rows, columns = rows.flatten(), columns.flatten()
+    row_offset = rows[:, None] - rows[None, :] + window - 1
+    column_offset = columns[:, None] - columns[None, :] + window - 1
+    return row_offset * (2 * window - 1) + column_offset
+
+
+class Attend(nn.Module):
+    """softmax(q k^T + bias) v: the one place where tokens exchange information.
+
+    It has no parameters, so that a hook on it sees every query, key, value and bias. The fused
+    kernel runs unless the weights themselves are wanted.
+    """
+
+    def __init__(self, dropout: float) -> None:
+        super().__init__()
+        self.dropout = dropout
+
+    def forward(
+        self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor, need_weights: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """Mix values.
+
+        Args:
+            query, key, value: (windows, heads, N, d); the query already carries its temperature.
+            bias: (heads, N, N) added to the logits, mask included.
+            need_weights: return the attention matrix too.
+        Returns:
+            mixed values (windows, heads, N, d) and weights (windows, heads, N, N) or None.
+        """
+        dropout = self.dropout if self.training else 0.0
+        if not need_weights:
+            mixed = F.scaled_dot_product_attention(
+                query, key, value, attn_mask=bias[None], dropout_p=dropout, scale=1.0
+            )
+            return mixed, None
+        weights = torch.softmax(query @ key.transpose(-2, -1) + bias, dim=-1)
+        weights = F.dropout(weights, dropout)
+        return weights @ value, weights
+
+
+class PositionBias(nn.Module):
+    """The small MLP that turns log-spaced offsets into a bias per head (Swin V2, eq. 3)."""
+
+    def __init__(self, heads: int, window: int, hidden: int = 512) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(2, hidden)
+        self.fc2 = nn.Linear(hidden, heads, bias=False)
+        self.register_buffer("coordinates", relative_coordinates(window), persistent=False)
+        self.register_buffer("index", relative_index(window), persistent=False)
+
+    def forward(self) -> Tensor:
+        """(heads, N, N) bias in (0, 16), in the weights' dtype."""
+        table = self.fc2(F.relu(self.fc1(self.coordinates.to(self.fc1.weight.dtype))))
+        return 16 * torch.sigmoid(table[self.index].permute(2, 0, 1))
+
+
+class CosineWindowAttention(nn.Module):
+    """Scaled cosine attention inside each window, with a continuous relative position bias.
+
+    Args:
+        dim: width of a token.
+        heads: attention heads; divides ``dim``.
+        window: side of the window in tokens.
+        shift: cyclic shift of the map this layer sees, 0 for none.
+        qkv_bias: learn biases for query and value.
+        dropout: of the weights and of the output projection, in training.
+    """
+
+    def __init__(
+        self, dim: int, heads: int, window: int, shift: int, qkv_bias: bool, dropout: float
+    ) -> None:
+        super().__init__()
+        self.heads = heads
+        self.logit_scale = nn.Parameter(torch.full((heads, 1, 1), math.log(10.0)))
+        self.qkv = nn.Linear(dim, 3 * dim, bias=False)
+        self.q_bias = nn.Parameter(torch.zeros(dim)) if qkv_bias else None
+        self.v_bias = nn.Parameter(torch.zeros(dim)) if qkv_bias else None
+        self.position = PositionBias(heads, window)
+        self.proj = nn.Linear(dim, dim)
+        self.dropout = nn.Dropout(dropout)
+        self.attend = Attend(dropout)
+        masks = shift_masks(window, shift) if shift else torch.zeros(1, window**2, window**2)
+        self.register_buffer("masks", masks, persistent=False)
+        self._kept: tuple[tuple[object, ...], tuple[Tensor, Tensor | None, Tensor]] | None = None
+
+    def constants(self) -> tuple[Tensor, Tensor | None, Tensor]:
+        """What does not depend on the input; computed once per version of the parameters.
+
+        Returns:
+            bias (kinds, heads, N, N) with the shift masks added (1 kind without shift, else 4);
+            qkv bias (3*dim,) or None; temperature (heads, 1, 1). When gradients are wanted they
+            are computed anew, with a graph.
+        """
+        parameters = [self.logit_scale, *self.position.parameters()]
+        if self.q_bias is not None and self.v_bias is not None:
+            parameters += [self.q_bias, self.v_bias]
+        if torch.is_grad_enabled() and any(p.requires_grad for p in parameters):
+            return self._constants()
+        if self.training or any(p.is_inference() for p in parameters):
+            return self._constants()
+        version = tuple((p.data_ptr(), p._version, p.dtype, p.device) for p in parameters)
+        kept = self._kept
+        if kept is None or kept[0] != version:
+            # Ordinary tensors even when the caller is in inference mode: they outlive the call.
+            with torch.inference_mode(False), torch.no_grad():
+                kept = (version, self._constants())
+            self._kept = kept
+        return kept[1]
+
+    def _constants(self) -> tuple[Tensor, Tensor | None, Tensor]:
+        bias = self.position()
+        bias = bias[None] + self.masks.to(bias.dtype)[:, None]
+        qkv_bias = None
+        if self.q_bias is not None and self.v_bias is not None:
+            qkv_bias = torch.cat([self.q_bias, torch.zeros_like(self.q_bias), self.v_bias])
+        return bias, qkv_bias, self.logit_scale.clamp(max=MAX_LOGIT_SCALE).exp()
+
+    def train(self, mode: bool = True) -> CosineWindowAttention:
+        """Also forgets the kept constants, which writes through ``.data`` would not invalidate."""
+        self._kept = None
+        return super().train(mode)
+
+    def forward(
+        self,
+        windows: Tensor,
+        last_row: bool = False,
+        head_mask: Tensor | None = None,
+        need_weights: bool = False,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Attend inside each window.
+
+        Args:
+            windows: (B, rows, columns, N, dim), whole rows of windows of the (shifted) map.
+            last_row: whether the last of these rows is the last of the map.
+            head_mask: (heads,) factors on the heads, or None.
+            need_weights: return the attention matrices too.
+        Returns:
+            (B, rows, columns, N, dim) and weights (B, rows, columns, heads, N, N) or None.
+        """
+        bias, qkv_bias, temperature = self.constants()
+        qkv = F.linear(windows, self.qkv.weight, qkv_bias)
+        qkv = qkv.unflatten(-1, (3, self.heads, -1)).movedim(-3, 0).transpose(-3, -2)
+        query, key, value = qkv.unbind(0)  # (B, rows, columns, heads, N, d)
+        query = F.normalize(query, dim=-1) * temperature
+        key = F.normalize(key, dim=-1)
+
+        rows, columns = windows.shape[1:3]
+        bands = [(slice(0, rows), 0)]
+        sides = [(slice(0, columns), 0)]
+        if len(bias) > 1:
+            sides = [(slice(0, columns - 1), 0), (slice(columns - 1, columns), 1)]
+            if last_row:
+                bands = [(slice(0, rows - 1), 0), (slice(rows - 1, rows), 2)]
+        mixed_rows, weight_rows = [], []
+        for band, low in bands:
+            if band.start == band.stop:
+                continue
+            mixed_sides, weight_sides = [], []
+            for side, high in sides:
+                if side.start == side.stop:
+                    continue
+                part = (slice(None), band, side)
+                shape = query[part].shape
+                mixed, weights = self.attend(
+                    query[part].flatten(0, 2),
+                    key[part].flatten(0, 2),
+                    value[part].flatten(0, 2),
+                    bias[low + high],
+                    need_weights,
+                )
+                mixed_sides.append(mixed.view(shape))
+                if weights is not None:
+                    weight_sides.append(weights.unflatten(0, shape[:3]))
+            mixed_rows.append(_join(mixed_sides, 2))
+            if weight_sides:
+                weight_rows.append(_join(weight_sides, 2))
+        mixed = _join(mixed_rows, 1)
+        weights = _join(weight_rows, 1) if weight_rows else None
+        if head_mask is not None:
+            factors = head_mask.to(mixed.dtype).view(-1, 1, 1)
+            mixed = mixed * factors
+            weights = None if weights is None else weights * factors
+        mixed = mixed.transpose(-3, -2).flatten(-2)  # (B, rows, columns, N, dim)
+        return self.dropout(self.proj(mixed)), weights
+
+
+def _join(parts: list[Tensor], dim: int) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim)

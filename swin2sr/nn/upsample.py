@@ -1,0 +1,177 @@
+"""The reconstruction heads: features at the input's size become the image at the output's size.
+
+Source: mv-lab/swin2sr ``models/network_swin2sr.py``, the branches of ``Swin2SR.forward``. Every
+head receives the features and the *normalised, padded* input and answers in normalised units
+(transformers gives the auxiliary and the restoration head raw pixels, which is not what the
+checkpoints were trained with).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from swin2sr.config import Swin2SRConfig
+from swin2sr.nn.blocks import ResidualGroup
+
+FEATURES = 64  # channels of every head but the direct one
+
+Deep = Callable[[Tensor, nn.ModuleList], Tensor]
+
+
+def shuffle_steps(scale: int, features: int) -> nn.Sequential:
+    """Convolutions and pixel shuffles that scale (B, features, H, W) by 3 or a power of two."""
+    if scale == 3:
+        return nn.Sequential(nn.Conv2d(features, 9 * features, 3, padding=1), nn.PixelShuffle(3))
+    steps: list[nn.Module] = []
+    for _ in range(int(math.log2(scale))):
+        steps += [nn.Conv2d(features, 4 * features, 3, padding=1), nn.PixelShuffle(2)]
+    return nn.Sequential(*steps)
+
+
+class Head(nn.Module):
+    """A reconstruction head: ``head(features, pixels, deep) -> (image, auxiliary)``.
+
+    Args of ``forward``:
+        features: (B, embed_dim, H, W), H and W multiples of the window.
+        pixels: (B, num_channels, H, W), the padded input, normalised.
+        deep: runs residual groups over (B, embed_dim, H, W) with the trunk's embedding and norm.
+    Returns:
+        (B, num_channels_out, H*s, W*s) and the auxiliary image or None, both normalised.
+    """
+
+
+class PixelShuffleHead(Head):
+    """Classical super-resolution."""
+
+    def __init__(self, config: Swin2SRConfig) -> None:
+        super().__init__()
+        self.conv_before = nn.Conv2d(config.embed_dim, FEATURES, 3, padding=1)
+        self.upsample = shuffle_steps(config.upscale, FEATURES)
+        self.conv_last = nn.Conv2d(FEATURES, config.num_channels_out, 3, padding=1)
+
+    def forward(self, features: Tensor, pixels: Tensor, deep: Deep) -> tuple[Tensor, Tensor | None]:
+        """See ``Head``."""
+        before = F.leaky_relu(self.conv_before(features))
+        return self.conv_last(self.upsample(before)), None
+
+
+class DirectHead(Head):
+    """Lightweight super-resolution: one convolution and one shuffle."""
+
+    def __init__(self, config: Swin2SRConfig) -> None:
+        super().__init__()
+        out = config.upscale**2 * config.num_channels_out
+        self.upsample = nn.Sequential(
+            nn.Conv2d(config.embed_dim, out, 3, padding=1), nn.PixelShuffle(config.upscale)
+        )
+
+    def forward(self, features: Tensor, pixels: Tensor, deep: Deep) -> tuple[Tensor, Tensor | None]:
+        """See ``Head``."""
+        return self.upsample(features), None
+
+
+class NearestHead(Head):
+    """Real-world super-resolution: nearest-neighbour steps and convolutions."""
+
+    def __init__(self, config: Swin2SRConfig) -> None:
+        super().__init__()
+        self.conv_before = nn.Conv2d(config.embed_dim, FEATURES, 3, padding=1)
+        self.conv_up1 = nn.Conv2d(FEATURES, FEATURES, 3, padding=1)
+        if config.upscale == 4:
+            self.conv_up2 = nn.Conv2d(FEATURES, FEATURES, 3, padding=1)
+        self.conv_hr = nn.Conv2d(FEATURES, FEATURES, 3, padding=1)
+        self.conv_last = nn.Conv2d(FEATURES, config.num_channels_out, 3, padding=1)
+        self.steps = config.upscale // 2
+
+    def forward(self, features: Tensor, pixels: Tensor, deep: Deep) -> tuple[Tensor, Tensor | None]:
+        """See ``Head``."""
+        image = F.leaky_relu(self.conv_before(features))
+        for conv in (self.conv_up1, self.conv_up2) if self.steps == 2 else (self.conv_up1,):
+            image = F.leaky_relu(conv(F.interpolate(image, scale_factor=2.0, mode="nearest")), 0.2)
+        return self.conv_last(F.leaky_relu(self.conv_hr(image), 0.2)), None
+
+
+class AuxiliaryHead(Head):
+    """Compressed super-resolution: predicts a clean small image on the way to the large one."""
+
+    def __init__(self, config: Swin2SRConfig) -> None:
+        super().__init__()
+        out = config.num_channels_out
+        self.scale = config.upscale
+        self.conv_bicubic = nn.Conv2d(config.num_channels, FEATURES, 3, padding=1)
+        self.conv_before = nn.Conv2d(config.embed_dim, FEATURES, 3, padding=1)
+        self.conv_aux = nn.Conv2d(FEATURES, out, 3, padding=1)
+        self.conv_after_aux = nn.Conv2d(out, FEATURES, 3, padding=1)
+        self.upsample = shuffle_steps(config.upscale, FEATURES)
+        self.conv_last = nn.Conv2d(FEATURES, out, 3, padding=1)
+
+    def forward(self, features: Tensor, pixels: Tensor, deep: Deep) -> tuple[Tensor, Tensor | None]:
+        """See ``Head``; the auxiliary image has the input's size."""
+        size = (pixels.shape[2] * self.scale, pixels.shape[3] * self.scale)
+        bicubic = F.interpolate(pixels, size=size, mode="bicubic", align_corners=False)
+        aux = self.conv_aux(F.leaky_relu(self.conv_before(features)))
+        large = self.upsample(F.leaky_relu(self.conv_after_aux(aux)))
+        return self.conv_last(large + self.conv_bicubic(bicubic)), aux
+
+
+class HighFrequencyHead(Head):
+    """Classical head plus a second trunk that adds the high frequencies.
+
+    The second trunk has its own groups and shares the first one's embedding and norm. The
+    auxiliary image is what it adds, at the output's size.
+    """
+
+    def __init__(self, config: Swin2SRConfig, drop_path: list[list[float]]) -> None:
+        super().__init__()
+        dim, out = config.embed_dim, config.num_channels_out
+        self.conv_before = nn.Conv2d(dim, FEATURES, 3, padding=1)
+        self.upsample = shuffle_steps(config.upscale, FEATURES)
+        self.conv_last = nn.Conv2d(FEATURES, out, 3, padding=1)
+        self.conv_first_hf = nn.Conv2d(FEATURES, dim, 3, padding=1)
+        self.groups_hf = nn.ModuleList(
+            ResidualGroup(config, index, rates) for index, rates in enumerate(drop_path)
+        )
+        self.conv_after_body_hf = nn.Conv2d(dim, dim, 3, padding=1)
+        self.conv_before_hf = nn.Conv2d(dim, FEATURES, 3, padding=1)
+        self.upsample_hf = shuffle_steps(config.upscale, FEATURES)
+        self.conv_last_hf = nn.Conv2d(FEATURES, out, 3, padding=1)
+
+    def forward(self, features: Tensor, pixels: Tensor, deep: Deep) -> tuple[Tensor, Tensor | None]:
+        """See ``Head``; the auxiliary image has the output's size."""
+        before = F.leaky_relu(self.conv_before(features))
+        base = self.conv_last(self.upsample(before))
+        shallow = F.leaky_relu(self.conv_first_hf(before))
+        fine = self.conv_after_body_hf(deep(shallow, self.groups_hf)) + shallow
+        fine = F.leaky_relu(self.conv_before_hf(fine))
+        fine = self.conv_last_hf(self.upsample_hf(fine))
+        return base + fine, fine
+
+
+class RestorationHead(Head):
+    """Scale 1 (JPEG artefacts, noise): the features become a correction of the input."""
+
+    def __init__(self, config: Swin2SRConfig) -> None:
+        super().__init__()
+        self.conv_last = nn.Conv2d(config.embed_dim, config.num_channels_out, 3, padding=1)
+
+    def forward(self, features: Tensor, pixels: Tensor, deep: Deep) -> tuple[Tensor, Tensor | None]:
+        """See ``Head``."""
+        return pixels + self.conv_last(features), None
+
+
+def build_head(config: Swin2SRConfig, drop_path: list[list[float]]) -> Head:
+    """The head that ``config.upsampler`` names."""
+    if config.upsampler == "pixelshuffle_hf":
+        return HighFrequencyHead(config, drop_path)
+    heads: dict[str, type[Head]] = {
+        "pixelshuffle": PixelShuffleHead,
+        "pixelshuffledirect": DirectHead,
+        "nearest+conv": NearestHead,
+        "pixelshuffle_aux": AuxiliaryHead,
+        "": RestorationHead,
+    }
+    return heads[config.upsampler](config)  # type: ignore[call-arg]

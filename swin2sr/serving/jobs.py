@@ -1,0 +1,235 @@
+"""One job at a time, within its time, and stoppable; and the models that jobs use.
+
+The framework's own queue can be walked around, so what holds is here: a slot that one job has,
+a deadline and a wish to stop that the network itself reads, and a way to take the slot back from
+a job that nobody continues.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Generator
+from concurrent.futures import Future
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from swin2sr.errors import JobError
+from swin2sr.upscale import Upscaler
+
+T = TypeVar("T")
+Clock = Callable[[], float]
+
+DEADLINE = 120.0  # seconds from the slot to the result
+PATIENCE = 10.0  # seconds to wait for the slot: a job that was stopped ends within a layer or two
+GLANCE = 0.5  # seconds between two looks at whether to go on waiting
+
+
+@dataclass(eq=False)
+class Job:
+    """A job that has, or wants, the slot; the network asks ``is_set`` before every layer.
+
+    Args:
+        owner: whose it is (a session).
+        ends: when its time is over, on the clock.
+        touched: when it last came to or left its own code.
+        working: whether its own code runs now.
+        why: what ended it: "", "stopped", "closing" or "abandoned".
+    """
+
+    owner: str
+    ends: float
+    touched: float
+    clock: Clock = time.monotonic
+    working: bool = False
+    why: str = ""
+    _stop: threading.Event = field(default_factory=threading.Event)
+
+    def is_set(self) -> bool:
+        """Whether the work should end now."""
+        return self._stop.is_set() or self.clock() >= self.ends
+
+    def stop(self, why: str) -> None:
+        """Ask the work to end."""
+        self.why = self.why or why
+        self._stop.set()
+
+
+class Slot:
+    """The one place where a network runs.
+
+    Args:
+        deadline: seconds a job may take.
+        patience: seconds a job waits for the slot before it hears "busy".
+        clock: seconds, ever growing.
+    """
+
+    def __init__(
+        self, deadline: float = DEADLINE, patience: float = PATIENCE, clock: Clock = time.monotonic
+    ) -> None:
+        self.deadline = deadline
+        self._patience = patience
+        self._clock = clock
+        self._holder: Job | None = None
+        self._closing = False
+        self._free = threading.Condition()
+
+    @property
+    def holder(self) -> Job | None:
+        """The job that has the slot."""
+        return self._holder
+
+    def run(
+        self, owner: str, work: Callable[[Job], Generator[T, None, None]]
+    ) -> Generator[T | None, None, None]:
+        """Do work in the slot, step by step.
+
+        The first step does nothing: a framework that registers a generator after its first step
+        can then close it at any time (RELIABILITY, section 7), so the slot is never lost.
+
+        Args:
+            owner: who may stop it.
+            work: given the job; its generator is closed whatever happens.
+        Yields:
+            None while it waits, then what the work yields. Ends early when its owner stops it.
+        Raises:
+            JobError: "busy", "deadline", "cancelled" (the server closes).
+        """
+        yield None
+        job = Job(owner, 0.0, 0.0, self._clock)
+        waited = 0.0
+        while not self._take(job):
+            waited += GLANCE
+            if waited > self._patience:
+                raise JobError("The model is busy.", code="busy", remedy="Try again in a moment.")
+            yield None
+        try:
+            with closing(work(job)) as steps:
+                while (step := self._next(job, steps)) is not None:
+                    yield step
+        finally:
+            self._leave(job)
+
+    def stop(self, owner: str) -> bool:
+        """Stop the running job of this owner; returns whether there was one."""
+        with self._free:
+            job = self._holder
+            if job is None or job.owner != owner:
+                return False
+            job.stop("stopped")
+            return True
+
+    def close(self, seconds: float) -> bool:
+        """Take no more jobs, stop the one that runs, and wait for its end.
+
+        Returns:
+            Whether the slot is free.
+        """
+        with self._free:
+            self._closing = True
+            if self._holder is not None:
+                self._holder.stop("closing")
+            return self._free.wait_for(lambda: self._holder is None, seconds)
+
+    def _take(self, job: Job) -> bool:
+        with self._free:
+            self._free.wait_for(lambda: self._holder is None or self._closing, GLANCE)
+            now = self._clock()
+            holder = self._holder
+            if self._closing:
+                job.stop("closing")
+                raise self._ended(job)
+            if holder and not holder.working and now - holder.touched > self.deadline:
+                holder.stop("abandoned")
+                holder = None
+            if holder is not None:
+                return False
+            job.touched = now
+            job.ends = now + self.deadline
+            self._holder = job
+            return True
+
+    def _leave(self, job: Job) -> None:
+        with self._free:
+            if self._holder is job:
+                self._holder = None
+                self._free.notify_all()
+
+    def _next(self, job: Job, steps: Generator[T, None, None]) -> T | None:
+        """The work's next step; None when it is over or its owner stopped it."""
+        with self._free:
+            job.working = not job.why  # its deadline is for the network to read
+        try:
+            if job.working:
+                return next(steps, None)
+        except JobError as error:
+            if error.code != "cancelled":
+                raise
+        finally:
+            job.touched = self._clock()
+            job.working = False
+        if job.why == "stopped":
+            return None
+        raise self._ended(job)
+
+    def _ended(self, job: Job) -> JobError:
+        if job.why == "closing":
+            return JobError(
+                "The server is restarting.", code="cancelled", remedy="Try again in a minute."
+            )
+        if job.why == "abandoned":
+            return JobError("The job was left alone for too long.", code="cancelled")
+        return JobError(
+            f"The job was stopped after {self.deadline:.0f} s, which is the limit here.",
+            code="deadline",
+            remedy="Use a smaller picture or a faster model.",
+        )
+
+
+class Shelf:
+    """The models at hand: one always, and of the others the last that was asked for.
+
+    Args:
+        load: makes an upscaler of a name; may take long and fail.
+        always: name of the model that is never put away.
+    """
+
+    def __init__(self, load: Callable[[str], Upscaler], always: str) -> None:
+        self._load = load
+        self._always = always
+        self._models: dict[str, Upscaler] = {}
+        self._lock = threading.Lock()
+
+    def look(self, name: str) -> Upscaler | None:
+        """A model if it is at hand; never waits."""
+        return self._models.get(name)
+
+    def get(self, name: str) -> Upscaler:
+        """A model, loaded if need be, one at a time.
+
+        Raises:
+            WeightsError: it cannot be found or used.
+        """
+        known = self._models.get(name)  # before the lock: a slow download holds that
+        if known is not None:
+            return known
+        with self._lock:
+            if name not in self._models:
+                for other in self._models.keys() - {self._always}:
+                    del self._models[other]
+                self._models[name] = self._load(name)
+            return self._models[name]
+
+    def fetch(self, name: str) -> Future[Upscaler]:
+        """As ``get``, in a thread of its own, so that whoever waits can stop waiting."""
+        future: Future[Upscaler] = Future()
+
+        def load() -> None:
+            try:
+                future.set_result(self.get(name))
+            except BaseException as error:  # noqa: BLE001 - raised where the result is asked for
+                future.set_exception(error)
+
+        threading.Thread(target=load, name="weights", daemon=True).start()
+        return future

@@ -1,0 +1,430 @@
+"""Image in, image out: the one object most people need.
+
+    up = Upscaler.from_pretrained("swin2sr-lightweight-x2")
+    image = up("photo.jpg")
+
+Decoding, padding, tiles, precision, transparency and colour are settled here; the network itself
+runs in ``engine``, and ``tiling`` says where to wishes.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypedDict, Unpack, overload
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+
+from swin2sr import budget, checkpoints, images
+from swin2sr.budget import Estimate, Wishes
+from swin2sr.colour import brightness, with_colour_of
+from swin2sr.engine import Cancel, Engine, Pass, Progress, cancelled, sweep, turned
+from swin2sr.errors import ConfigError, Swin2SRError
+from swin2sr.images import DEFAULT_LIMITS, Limits, Picture
+from swin2sr.models import Swin2SRForImageSuperResolution
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was done to a picture.
+
+    Args:
+        model, origin, scale, task, precision, device: of the upscaler.
+        tile: (width, height) in input pixels of the largest tile's kept centre; None for one run.
+        tiles: runs of the network.
+        margin: pixels of surroundings each tile saw.
+        padding: "minimal" or "official".
+        seconds: from reading the picture to its result.
+        input_size, output_size: (width, height).
+        notes: what a person should know: what was reduced, ignored, rounded or done otherwise.
+    """
+
+    model: str
+    origin: str
+    scale: int
+    task: str | None
+    precision: str
+    device: str
+    tile: tuple[int, int] | None
+    tiles: int
+    margin: int
+    padding: str
+    seconds: float
+    input_size: tuple[int, int]
+    output_size: tuple[int, int]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of ``Upscaler.stream``.
+
+    Args:
+        done, total: tiles; ``total`` is 1 until the picture has been read and wishes.
+        seconds: since the start.
+        seconds_left: from this job's own speed; None while nothing is known.
+        image, picture, report: only in the last step: 8-bit image, full result, what was done.
+    """
+
+    done: int
+    total: int
+    seconds: float
+    seconds_left: float | None
+    image: Image.Image | None = None
+    picture: Picture | None = None
+    report: Report | None = None
+
+
+class Options(TypedDict, total=False):
+    """The keyword arguments of ``Upscaler.stream``, where they are described."""
+
+    tile: int | str | None
+    margin: int | str
+    padding: str
+    self_ensemble: bool
+    keep_metadata: bool
+    limits: Limits
+    cancel: Cancel | None
+
+
+class Upscaler:
+    """A restoration network that takes pictures of any kind and size.
+
+    Safe to call from several threads (the network runs for one at a time) and to pickle.
+
+    Args:
+        model: a network of ``swin2sr.models``, or any module with such a ``config`` and output.
+            It is moved to the device; weights and training flags are left as they are.
+        device: "auto" (CUDA, MPS, CPU), "cpu", "cuda", "cuda:1", "mps" or a torch.device.
+        precision: "auto", "float32", "bfloat16", "float16" (CUDA only, never the classical
+            models, whose numbers are too large for it) or "float64" (for analysis).
+        name, origin: what the report calls the model and where it came from.
+        entry: the registry's row, if there is one.
+        notes: remarks about the weights; they stand in every report.
+    Raises:
+        ConfigError: an unknown device or precision, or a network with channels other than 1 or 3.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        device: str | torch.device = "auto",
+        precision: str = "auto",
+        name: str = "custom",
+        origin: str = "memory",
+        entry: checkpoints.Entry | None = None,
+        notes: Iterable[str] = (),
+    ) -> None:
+        self._engine = Engine(model, device, precision)
+        self.name = name
+        self.origin = origin
+        self.entry = entry
+        self.notes = tuple(notes)
+        config = self.config
+        if config.num_channels not in (1, 3) or config.num_channels_out != config.num_channels:
+            raise ConfigError(
+                f"A network with {config.num_channels} channels in and {config.num_channels_out} "
+                "out does not restore pictures; 1 -> 1 (grey) and 3 -> 3 (colour) do."
+            )
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: str | Path,
+        *,
+        device: str | torch.device = "auto",
+        precision: str = "auto",
+        revision: str | None = None,
+        cache_dir: str | Path | None = None,
+        local_files_only: bool = False,
+        scale: int | None = None,
+    ) -> Upscaler:
+        """Load a model by name.
+
+        Args:
+            name: a name of ``list_models()``, a Hugging Face id, a folder, or a weights file
+                (.safetensors, .pth, .bin).
+            device, precision: as for the class.
+            revision, cache_dir, local_files_only: as ``checkpoints.load``.
+            scale: refuse a model that enlarges by another factor.
+        Raises:
+            WeightsError: weights that cannot be found or used.
+            ConfigError: another scale, an unknown device or precision.
+        """
+        found = checkpoints.load(
+            name, revision=revision, cache_dir=cache_dir, local_files_only=local_files_only
+        )
+        if scale is not None and scale != found.config.upscale:
+            offered = sorted({entry.scale for entry in checkpoints.list_models()})
+            raise ConfigError(
+                f"The model {found.name!r} enlarges by {found.config.upscale}, not by {scale}.",
+                remedy=f"Models exist for the scales {', '.join(map(str, offered))}.",
+            )
+        model = Swin2SRForImageSuperResolution(found.config)
+        model.load_state_dict(found.state, strict=True)
+        return cls(
+            model.eval(),
+            device=device,
+            precision=precision,
+            name=found.name,
+            origin=found.origin,
+            entry=found.entry,
+            notes=found.notes,
+        )
+
+    @property
+    def model(self) -> nn.Module:
+        """The network."""
+        return self._engine.model
+
+    @property
+    def config(self) -> Any:
+        """The network's configuration."""
+        return self._engine.config
+
+    @property
+    def scale(self) -> int:
+        """Output side over input side."""
+        return self._engine.scale
+
+    @property
+    def task(self) -> str | None:
+        """What the registry says the model is for; None for a model of your own."""
+        return self.entry.task if self.entry else None
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network runs."""
+        return self._engine.device
+
+    @property
+    def precision(self) -> str:
+        """The number format in use. With "auto" the first question tries the network briefly."""
+        return self._engine.precision
+
+    def __repr__(self) -> str:
+        return f"Upscaler({self.name!r}, scale={self.scale}, device={str(self.device)!r})"
+
+    @overload
+    def __call__(
+        self, image: list[Any] | tuple[Any, ...], *, on_error: str = ..., **options: Unpack[Options]
+    ) -> list[Image.Image | None]: ...
+
+    @overload
+    def __call__(
+        self, image: Any, *, on_error: str = ..., **options: Unpack[Options]
+    ) -> Image.Image: ...
+
+    def __call__(
+        self, image: Any, *, on_error: str = "raise", **options: Unpack[Options]
+    ) -> Image.Image | list[Image.Image | None]:
+        """Upscale a picture, or each of several.
+
+        Args:
+            image: as ``stream``; or a list, tuple, or iterator of such.
+            on_error: for several pictures. "raise" stops at the first that cannot be used,
+                naming its index; "skip" warns, gives None in its place, and goes on.
+            options: as ``stream``.
+        Returns:
+            8-bit PIL image (L, LA, RGB or RGBA); for several a list in the same order.
+        Raises:
+            As ``stream``.
+        """
+        if on_error not in ("raise", "skip"):
+            raise ConfigError(f"on_error must be 'raise' or 'skip', got {on_error!r}.")
+        if not _is_several(image):
+            return images.to_pil(self.picture(image, **options))
+        results: list[Image.Image | None] = []
+        for index, one in enumerate(image):
+            try:
+                results.append(images.to_pil(self.picture(one, **options)))
+            except Swin2SRError as error:
+                message = f"Picture {index}: {error.message}"
+                # Being cancelled, or wishes that fit no picture, are no fault of this one.
+                if on_error == "raise" or error.code in ("cancelled", ConfigError.code):
+                    raise type(error)(message, code=error.code, remedy=error.remedy) from error
+                warnings.warn(f"{message} It was skipped.", stacklevel=2)
+                results.append(None)
+        return results
+
+    def picture(self, image: Any, **options: Unpack[Options]) -> Picture:
+        """Upscale a picture, keeping full precision, transparency, metadata and notes.
+
+        Args:
+            image, options: as ``stream``.
+        Returns:
+            A ``Picture``; its ``notes`` are those of the report.
+        """
+        for step in self.stream(image, **options):
+            if step.picture is not None:
+                return step.picture
+        raise AssertionError("stream ended without a result")
+
+    def stream(
+        self,
+        image: Any,
+        *,
+        tile: int | str | None = "auto",
+        margin: int | str = "default",
+        padding: str = "minimal",
+        self_ensemble: bool = False,
+        keep_metadata: bool = False,
+        limits: Limits = DEFAULT_LIMITS,
+        cancel: Cancel | None = None,
+    ) -> Iterator[Step]:
+        """Upscale a picture step by step.
+
+        The first step comes before any work, then one after each tile; the last carries the
+        result. Closing the generator, or setting ``cancel``, stops the work and leaves nothing
+        behind.
+
+        Args:
+            image: path, bytes, binary file, PIL image, NumPy array (H, W, 3), torch tensor
+                (3, H, W), or ``Picture``; see ``images.decode``.
+            tile: longest side in input pixels of what one run of the network keeps; rounded up
+                to the window. "auto" cuts as memory and a few seconds a step advise; None or 0
+                runs the whole picture at once, which takes least time and most memory.
+            margin: surroundings a tile sees: "default" (equal to the whole image up to float32
+                round-off), "exact" (independent of where the cuts are), or input pixels.
+            padding: "minimal", or "official" as the papers' scripts pad.
+            self_ensemble: average over the 8 flips and turns: 8 times the work.
+            keep_metadata: carry the camera's data along (never position or thumbnail).
+            limits: largest picture accepted.
+            cancel: anything with ``is_set()``; asked before every layer.
+        Yields:
+            ``Step``.
+        Raises:
+            ConfigError: an argument outside what is offered (at once, before the first step).
+            ImageError, KindError, ShapeError: a picture that cannot be used.
+            JobError: "over_budget" before the network runs; "cancelled", "memory", "bad_values".
+        """
+        wishes = Wishes.check(self._engine, tile, margin, padding, self_ensemble)
+        return self._steps(image, wishes, keep_metadata, limits, cancel)
+
+    def estimate(
+        self,
+        size: tuple[int, int],
+        *,
+        tile: int | str | None = "auto",
+        margin: int | str = "default",
+        padding: str = "minimal",
+        self_ensemble: bool = False,
+    ) -> Estimate:
+        """What upscaling a picture of this size will cost.
+
+        The first question runs the network twice on a small picture to learn its speed here.
+
+        Args:
+            size: (width, height) in pixels.
+            tile, margin, padding, self_ensemble: as ``stream``.
+        Raises:
+            ConfigError: an argument outside what is offered.
+        """
+        width, height = size
+        wishes = Wishes.check(self._engine, tile, margin, padding, self_ensemble)
+        width, height = size
+        return budget.estimate(self._engine, height, width, wishes)
+
+    def _steps(
+        self, image: Any, wishes: Wishes, keep_metadata: bool, limits: Limits, cancel: Cancel | None
+    ) -> Iterator[Step]:
+        start = time.perf_counter()
+        yield Step(0, 1, 0.0, None)
+        if cancel is not None and cancel.is_set():
+            raise cancelled()
+        picture = images.decode(image, limits=limits, keep_metadata=keep_metadata)
+        width, height = picture.size
+        plans = budget.plans(self._engine, height, width, wishes)
+        budget.require(self._engine, plans)
+        left = None
+        if self._engine.knows_speed():
+            left = sum(plan.area for plan in plans) * self._engine.seconds_per_pixel()
+        total = sum(len(plan.tiles) for plan in plans)
+        yield Step(0, total, time.perf_counter() - start, left)
+
+        pixels = picture.pixels
+        if picture.alpha is not None:
+            pixels = images.bleed(pixels, picture.alpha)
+        colours = self.config.num_channels
+        planes = pixels if colours == 3 else brightness(pixels)[..., None]
+        canvas = np.zeros(
+            (height * self.scale, width * self.scale, colours), self._engine.numpy_dtype
+        )
+        passes = [
+            Pass(turned(planes, turn), plan, turned(canvas, turn))
+            for turn, plan in enumerate(plans)
+        ]
+        for progress in sweep(self._engine, passes, cancel):
+            left = progress.seconds / progress.area * progress.area_left
+            if progress.done < progress.total:
+                yield Step(progress.done, progress.total, time.perf_counter() - start, left)
+        notes = [*picture.notes, *self.notes, *self._engine.notes, *wishes.notes]
+        result = self._assemble(replace(picture, pixels=pixels), canvas)
+        notes += [*result.notes, *_remarks(progress, self.precision)]
+        result = replace(result, notes=tuple(dict.fromkeys(notes)))
+        report = Report(
+            model=self.name,
+            origin=self.origin,
+            scale=self.scale,
+            task=self.task,
+            precision=self.precision,
+            device=str(self.device),
+            tile=plans[0].tile if len(plans[0].tiles) > 1 else None,
+            tiles=progress.total,
+            margin=wishes.margin,
+            padding=wishes.padding,
+            seconds=time.perf_counter() - start,
+            input_size=picture.size,
+            output_size=result.size,
+            notes=result.notes,
+        )
+        image = images.to_pil(result)
+        done = progress.total
+        yield Step(done, done, time.perf_counter() - start, 0.0, image, result, report)
+
+    def _assemble(self, source: Picture, canvas: np.ndarray) -> Picture:
+        """Put colour and transparency back where the network did not make them.
+
+        Args:
+            source: the picture, its hidden colours bled.
+            canvas: (H*s, W*s, C) what the network made, not clipped.
+        """
+        pixels = canvas.astype(np.float32, copy=False)
+        notes = source.notes
+        if source.grey:
+            grey = pixels[..., 0] if pixels.shape[2] == 1 else brightness(pixels)
+            pixels = np.repeat(grey[..., None], 3, axis=2)
+        elif pixels.shape[2] == 1:
+            pixels = with_colour_of(source.pixels, pixels[..., 0])
+            notes += ("This model restores brightness only; the colours are the input's.",)
+        alpha = source.alpha
+        if alpha is not None and self.scale > 1:
+            alpha = images.resize_alpha(alpha, (pixels.shape[1], pixels.shape[0]))
+        return replace(source, pixels=np.clip(pixels, 0, 1), alpha=alpha, notes=notes)
+
+
+def _remarks(progress: Progress, precision: str) -> list[str]:
+    """What did not go as planned."""
+    remarks = []
+    if progress.redone:
+        remarks.append(
+            f"{precision} gave numbers that are not finite: {progress.redone} of "
+            f"{progress.total} tiles were computed again in float32."
+        )
+    if progress.halved:
+        remarks.append("The memory ran out, so smaller tiles were used.")
+    return remarks
+
+
+def _is_several(image: Any) -> bool:
+    """Lists, tuples and iterators hold pictures; an open file is an iterator, but of one."""
+    return isinstance(image, list | tuple) or (
+        isinstance(image, Iterator) and not hasattr(image, "read")
+    )
