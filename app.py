@@ -199,7 +199,7 @@ class Page:
                 yield same, same, same
             elif update.failed:
                 yield same, same, f"**{plain(update.text)}**"
-                raise gr.Error(html.escape(update.text), print_exception=False)
+                raise gr.Error(html.escape(update.text, quote=False), print_exception=False)
             elif update.files is None:
                 progress((update.done, update.total or None), desc="Tiles", unit="tiles")
                 yield same, same, update.text
@@ -262,16 +262,17 @@ class Page:
         """Run until interrupted or told to end."""
         Image.MAX_IMAGE_PIXELS = LIMITS.pixels // 2  # Pillow refuses above twice this number
         hardware.use_all_cores()
+        signal.signal(signal.SIGTERM, self._end)
         self.launch(prevent_thread_lock=True)
-        signal.signal(signal.SIGTERM, lambda *_: self.end())
         self.service.warm_up()
         self.demo.block_thread()
 
-    def end(self) -> None:
-        """Take no more jobs, end the running one, tell its visitor, and close."""
+    def _end(self, *_: object) -> None:
+        """Take no more jobs, end the running one, tell its visitor, and exit."""
         self.service.close(CLOSING_SECONDS)
         threading.Event().wait(1.0)  # for the last messages to be sent
         self.demo.close(verbose=False)
+        raise SystemExit
 
 
 def uploaded_path(payload: dict[str, Any] | None) -> str | None:

@@ -31,7 +31,7 @@ _ROOMS = {
     "list_models": "swin2sr.checkpoints",
 }
 
-__all__ = ["__version__", *_ROOMS]  # noqa: PLE0604
+__all__ = ["__version__", *_ROOMS]
 
 
 def __getattr__(name: str) -> Any:

@@ -84,6 +84,12 @@ class Wishes:
                 raise ConfigError(f"margin must be 'default', 'exact' or pixels, got {margin!r}.")
             margin = named[margin](config)
         # Cutting the smallest picture there is checks every other wish.
+        if getattr(config, "use_absolute_embeddings", False) and tile:
+            # The position table is stretched over each run: tiles would see other positions.
+            if tile != "auto":
+                notes.append("This model knows absolute positions: tiles change its result.")
+            else:
+                tile = None
         side = None if isinstance(tile, str) else tile
         rounded = tiling.plan(window, window, window, side, margin, padding=padding).margin
         if rounded != margin:
@@ -142,9 +148,11 @@ def _plan(engine: Engine, height: int, width: int, wishes: Wishes) -> Plan:
         return tiling.plan(
             height, width, window, wishes.tile, wishes.margin, padding=wishes.padding
         )
-    budget = hardware.available_memory(engine.device) / 2
+    free = hardware.available_memory(engine.device)
+    budget = free / 2
     if engine.device.type != "cuda":
-        budget = min(budget, MOST_BYTES)
+        held = tiling.picture_bytes(config, height * width, engine.item_size)
+        budget = min(budget, MOST_BYTES, SAFE_SHARE * free - held)
     step = math.inf
     if height * width > UNHURRIED:
         # A power of two, so that small changes of the measured speed choose the same tiles.
@@ -170,10 +178,14 @@ def _memory(engine: Engine, cut: list[Plan]) -> tuple[int, str]:
     safe = int(SAFE_SHARE * hardware.available_memory())
     if here <= safe:
         return held + run, ""
-    tiles = "" if held > safe / 2 else "Use tile='auto' or a smaller tile. "
+    plan = cut[0]
+    reach = plan.window + 2 * plan.margin
+    least = min(plan.padded_height, reach) * min(plan.padded_width, reach)
+    possible = held + tiling.run_bytes(config, least, size) <= safe
+    tiles = "Use tile='auto' or a smaller tile, or " if possible else ""
+    rest = "crop the picture, or close other programs."
     return held + run, (
-        f"Only {_gigabytes(safe)} can safely be used. {tiles}"
-        "Crop the picture, or close other programs."
+        f"Only {_gigabytes(safe)} can safely be used. {tiles}{rest if tiles else rest.capitalize()}"
     )
 
 

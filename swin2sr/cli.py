@@ -168,93 +168,93 @@ def _upscale(options: argparse.Namespace, console: Console) -> int:
     if not is_file:
         family = upscaler.config.model_type
         targets = files.name_targets(sources, options.output, family, upscaler.scale, suffix)
+    paths = [source.path for source in sources]
     batch = Batch(total=len(sources))
-    try:
-        for source, target in zip(sources, targets, strict=True):
-            try:
-                files.check_target(
-                    target, options.output, inputs.keys(), overwrite=options.overwrite
-                )
-                report = _one(upscaler, source.path, target, options, batch, console)
-            except Exception as error:  # noqa: BLE001 - one bad file does not end the batch
-                failure = as_failure(error)
-                _tell_failure(source.path, failure, options, console)
-                batch.failures.append((source.path, failure))
-                if _ends_batch(failure):
-                    break
-            else:
-                _tell_result(source.path, target, report, options, console)
-                batch.done += 1
-    except KeyboardInterrupt:
-        batch.interrupted = True
-    _summarise(batch, console)
+    _Run(options, console, upscaler, frozenset(inputs), batch).work_on(paths, targets)
     return batch.exit_code()
 
 
-def _one(
-    upscaler: Upscaler,
-    path: Path,
-    target: Path,
-    options: argparse.Namespace,
-    batch: Batch,
-    console: Console,
-) -> Report:
-    """Work on one picture and write its result; returns what was done."""
-    from swin2sr import images
+@dataclass(frozen=True)
+class _Run:
+    """One call of ``swin2sr upscale``: what was asked for, and what became of it."""
 
-    label = f"[{batch.number}/{batch.total}] {path}"
-    console.progress(label)
-    picture = images.decode(path, keep_metadata=options.keep_metadata)
-    form = files.FORMATS[target.suffix.lower()]
-    width, height = picture.size
-    images.check_size((width * upscaler.scale, height * upscaler.scale), form)
-    for step in upscaler.stream(
-        picture,
-        tile=options.tile,
-        padding=options.padding,
-        keep_metadata=options.keep_metadata,
-    ):
-        left = "" if step.seconds_left is None else f", {step.seconds_left:.0f} s left"
-        console.progress(f"{label}  tile {step.done}/{step.total}{left}")
-        if step.picture is not None and step.report is not None:
-            target.parent.mkdir(parents=True, exist_ok=True)
+    options: argparse.Namespace
+    console: Console
+    upscaler: Upscaler
+    inputs: frozenset[Path]
+    batch: Batch
+
+    def work_on(self, paths: Sequence[Path], targets: Sequence[Path]) -> None:
+        """Every picture in turn; one that fails does not end the batch, an interrupt does."""
+        try:
+            for path, target in zip(paths, targets, strict=True):
+                try:
+                    report = self.one(path, target)
+                except Exception as error:  # noqa: BLE001 - a surprise is this picture's alone
+                    failure = as_failure(error)
+                    self.batch.failures.append((path, failure))
+                    self.tell_failure(path, failure)
+                    if _ends_batch(failure):
+                        break
+                else:
+                    self.batch.done += 1
+                    self.tell_result(path, target, report)
+        except KeyboardInterrupt:
+            self.batch.interrupted = True
+        self.summarise()
+
+    def one(self, path: Path, target: Path) -> Report:
+        """Work on one picture and write its result; returns what was done."""
+        from swin2sr import images
+
+        options, scale = self.options, self.upscaler.scale
+        label = f"[{self.batch.number}/{self.batch.total}] {path}"
+        self.console.progress(label)
+        files.check_target(target, options.output, self.inputs, overwrite=options.overwrite)
+        picture = images.decode(path, keep_metadata=options.keep_metadata)
+        width, height = picture.size
+        form = files.FORMATS[target.suffix.lower()]
+        images.check_size((width * scale, height * scale), form)
+        for step in self.upscaler.stream(
+            picture,
+            tile=options.tile,
+            padding=options.padding,
+            keep_metadata=options.keep_metadata,
+        ):
+            left = "" if step.seconds_left is None else f", {step.seconds_left:.0f} s left"
+            self.console.progress(f"{label}  tile {step.done}/{step.total}{left}")
+        if step.picture is None or step.report is None:
+            raise AssertionError("the last step carries the result")
+        with files.claimed(target, options.output, self.inputs, overwrite=options.overwrite):
             images.encode(step.picture, target, format=form)
-            return step.report
-    raise AssertionError("stream ended without a result")
+        return step.report
 
-
-def _tell_result(
-    path: Path, target: Path, report: Report, options: argparse.Namespace, console: Console
-) -> None:
-    for note in report.notes:
-        console.tell(f"{path}: note: {note}")
-    if options.json:
+    def tell_result(self, path: Path, target: Path, report: Report) -> None:
+        """The notes, for people; then the result's name, or all about it as JSON."""
+        for note in report.notes:
+            self.console.tell(f"{path}: note: {note}")
         record = {"input": str(path), "output": str(target), "status": "done", **asdict(report)}
-        console.say(json.dumps(record))
-    else:
-        console.say(str(target))
+        self.console.say(json.dumps(record) if self.options.json else str(target))
 
+    def tell_failure(self, path: Path, failure: Swin2SRError) -> None:
+        """What went wrong with a picture."""
+        self.console.tell(f"{PROGRAM}: {path}: {failure}")
+        if self.options.json:
+            error = {"code": failure.code, "message": str(failure)}
+            record = {"input": str(path), "output": None, "status": "failed", "error": error}
+            self.console.say(json.dumps(record))
 
-def _tell_failure(
-    path: Path, failure: Swin2SRError, options: argparse.Namespace, console: Console
-) -> None:
-    console.tell(f"{PROGRAM}: {path}: {failure}")
-    if options.json:
-        error = {"code": failure.code, "message": str(failure)}
-        record = {"input": str(path), "output": None, "status": "failed", "error": error}
-        console.say(json.dumps(record))
-
-
-def _summarise(batch: Batch, console: Console) -> None:
-    """Count the pictures of a run of several, or of one cut short, and list what failed."""
-    if batch.total == 1 and not batch.interrupted:
-        return
-    failed = len(batch.failures)
-    left = batch.total - batch.done - failed
-    word = "Interrupted" if batch.interrupted else "Finished"
-    console.tell(f"{word}: {batch.done} done, {failed} failed, {left} not done.")
-    for path, failure in batch.failures:
-        console.tell(f"  failed: {path} ({failure.code})")
+    def summarise(self) -> None:
+        """Count the pictures of a run of several, or of one cut short, and list what failed."""
+        batch = self.batch
+        if batch.total == 1 and not batch.interrupted:
+            return
+        failed = len(batch.failures)
+        left = batch.total - batch.done - failed
+        word = "Interrupted" if batch.interrupted else "Finished"
+        self.console.tell(f"{word}: {batch.done} done, {failed} failed, {left} not done.")
+        for path, failure in batch.failures:
+            self.console.tell(f"  failed: {path} ({failure.code})")
 
 
 def _models(options: argparse.Namespace, console: Console) -> int:

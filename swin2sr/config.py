@@ -67,7 +67,7 @@ class Swin2SRConfig:
     image_size: int | tuple[int, int] = 64
     patch_size: int = 1
     num_channels: int = 3
-    num_channels_out: int = None  # type: ignore[assignment]  # resolved in __post_init__
+    num_channels_out: int = 0  # None or 0: as num_channels
     embed_dim: int = 180
     depths: tuple[int, ...] = (6, 6, 6, 6, 6, 6)
     num_heads: tuple[int, ...] = (6, 6, 6, 6, 6, 6)
@@ -94,7 +94,7 @@ class Swin2SRConfig:
         settle(self, "patch_size", _whole(_single("patch_size", self.patch_size), "patch_size"))
         settle(self, "depths", tuple(_whole(d, "depths") for d in self.depths))
         settle(self, "num_heads", tuple(_whole(h, "num_heads") for h in self.num_heads))
-        if self.num_channels_out is None:
+        if not self.num_channels_out:
             settle(self, "num_channels_out", self.num_channels)
         settle(self, "upsampler", self.upsampler or "")
         for name in _FLOATS:
@@ -133,7 +133,7 @@ class Swin2SRConfig:
         if self.window_size % self.layer_window:
             raise ConfigError(
                 f"image_size {self.image_size} shrinks the window of {self.window_size} to "
-                f"{self.layer_window}, which does not divide it. Use an image_size above the window."
+                f"{self.layer_window}, which does not divide it. Use a larger image_size."
             )
 
     def _check_scale(self) -> None:
@@ -188,7 +188,7 @@ class Swin2SRConfig:
     def replace(self, **changes: Any) -> Swin2SRConfig:
         """A copy with some fields changed (``num_channels_out`` follows ``num_channels``)."""
         if "num_channels" in changes and "num_channels_out" not in changes:
-            changes["num_channels_out"] = None
+            changes["num_channels_out"] = 0
         return replace(self, **changes)
 
     @classmethod

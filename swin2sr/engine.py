@@ -347,7 +347,9 @@ def sample_picture(side: int, channels: int) -> Tensor:
 
 def _padded(one: Pass, window: int) -> Tensor:
     """(1, C, H', W') of a pass, filled up to whole windows as its plan says."""
-    planes = np.ascontiguousarray(one.planes.transpose(2, 0, 1))
+    # A copy even where NumPy calls it contiguous: an axis of one pixel may keep a stride torch
+    # refuses, and the array may be read-only.
+    planes = one.planes.transpose(2, 0, 1).copy()
     return pad_to_windows(torch.from_numpy(planes)[None], window, one.plan.padding == "official")
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -188,3 +189,43 @@ def check_target(target: Path, output: Path, inputs: Collection[Path], *, overwr
     inside = target == output or _real(target.parent).is_relative_to(_real(output))
     if not inside:
         raise OutputError(f"{str(target.parent)!r} leads out of the output folder.", code="outside")
+
+
+@contextmanager
+def claimed(
+    target: Path, output: Path, inputs: Collection[Path], *, overwrite: bool
+) -> Iterator[None]:
+    """The time to write a result: its folder exists, and no other run writes into it meanwhile.
+
+    Args:
+        target, output, inputs, overwrite: as ``check_target``, which is asked again, since another
+            run may have made the result while this one was working on it.
+    Raises:
+        OutputError: "exists" or "outside"; "output" when the folder cannot be made.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"The folder {str(target.parent)!r} cannot be made: {error.strerror or error}."
+        ) from error
+    with _alone_in(target.parent):
+        check_target(target, output, inputs, overwrite=overwrite)
+        yield
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Hold the folder against other runs; nothing is left behind, however this one ends."""
+    if sys.platform == "win32":  # where folders cannot be held; results are still whole
+        yield
+        return
+    import fcntl
+
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # some network disks know no locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from swin2sr.config import Swin2SRConfig
 
 DEFAULT_MARGIN = 64  # from here on the float32 result does not improve (RELIABILITY, section 3)
+_STRIPS = 128 * 1024**2  # bytes for the strip in work, whatever the picture's size
+_SAFETY = 1.2
 WAITING = 2.0  # see plan_within; a judgement: 1 gives steps of 10 times the wanted length
 PADDINGS = ("minimal", "official")
 
@@ -255,6 +257,52 @@ def exact_margin(config: Swin2SRConfig) -> int:
 def default_margin(config: Swin2SRConfig) -> int:
     """64 rounded up to the window, or the exact margin where that is smaller."""
     return min(round_up(DEFAULT_MARGIN, config.window_size), exact_margin(config))
+
+
+def run_bytes(config: Swin2SRConfig, pixels: int, item_size: int = 4) -> int:
+    """Memory one run of the network needs on top of its weights, at most.
+
+    The trunk keeps about five maps of features; a head keeps the largest of its layers' input and
+    output. Layers run strip by strip, so their number and the attention matrices do not count.
+
+    Args:
+        config: of a Swin2SR network.
+        pixels: of input, margins included.
+        item_size: bytes of a number.
+    Returns:
+        Bytes. Measured peaks were 54 to 81 % of it, over all heads, 160 to 512 pixels a side.
+    """
+    return int(_STRIPS + _SAFETY * pixels * _numbers_per_pixel(config) * item_size)
+
+
+def pixels_within(config: Swin2SRConfig, budget: float, item_size: int = 4) -> float:
+    """How many pixels of input one run may have to need at most ``budget`` bytes."""
+    return max(0.0, budget - _STRIPS) / (_SAFETY * _numbers_per_pixel(config) * item_size)
+
+
+def picture_bytes(config: Swin2SRConfig, pixels: int, item_size: int = 4) -> int:
+    """Memory a picture itself needs from reading to its 8-bit result, network apart.
+
+    Args:
+        config: of a Swin2SR network.
+        pixels: of the picture that goes in.
+        item_size: bytes of a number in the network; results are kept in no less than float32.
+    """
+    return pixels * (8 + 12 * config.upscale**2) * max(item_size, 4)
+
+
+def _numbers_per_pixel(config: Swin2SRConfig) -> float:
+    """Numbers that live at once for each pixel of input, when it is at its worst."""
+    dim, scale = config.embed_dim, config.upscale
+    if config.upsampler == "pixelshuffle_hf":
+        return 7 * dim + 2 * 64 * scale**2  # a second trunk while the first one's result waits
+    head = {
+        "pixelshuffle": 64 * (2 * scale**2 + (1 if scale == 3 else scale**2 // 4)),
+        "pixelshuffle_aux": 3 * 64 * scale**2,
+        "nearest+conv": 3 * 64 * scale**2,
+        "pixelshuffledirect": 2 * config.num_channels_out * scale**2,
+    }.get(config.upsampler, 0)
+    return max(5.5 * dim, 2 * dim + head)
 
 
 def _not_negative(name: str, value: int) -> int:

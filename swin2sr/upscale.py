@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypedDict, Unpack, overload
@@ -214,7 +214,11 @@ class Upscaler:
 
     @overload
     def __call__(
-        self, image: list[Any] | tuple[Any, ...], *, on_error: str = ..., **options: Unpack[Options]
+        self,
+        image: list[Any] | tuple[Any, ...] | Generator[Any, None, None],
+        *,
+        on_error: str = ...,
+        **options: Unpack[Options],
     ) -> list[Image.Image | None]: ...
 
     @overload

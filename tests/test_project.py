@@ -37,12 +37,17 @@ OPTIONAL = {"pillow-heif"}
 # From the ground up: a module imports from its own room and from those before it.
 LAYERS = (
     "errors",
+    "atomic",
     "config",
+    "resize",
     "nn",
     "checkpoints",
     "models",
+    "picture",
+    "arrays",
+    "encoding",
+    "alpha",
     "images",
-    "resize",
     "metrics",
     "degrade",
     "processing",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -171,11 +171,9 @@ def spreading(image: np.ndarray, config: Swin2SRConfig) -> np.ndarray:
     def convolve(values: np.ndarray) -> np.ndarray:
         padded = np.pad(values, 1)
         height, width = values.shape
-        mixed = sum(
-            (3 * r + c + 1) * padded[r : r + height, c : c + width]
-            for r in range(3)
-            for c in range(3)
-        )
+        mixed = np.zeros_like(values)
+        for r, c in product(range(3), range(3)):
+            mixed += (3 * r + c + 1) * padded[r : r + height, c : c + width]
         return mixed % prime
 
     def attend(values: np.ndarray, shift: int) -> np.ndarray:

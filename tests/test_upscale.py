@@ -6,10 +6,8 @@ import copy
 import multiprocessing
 import pickle
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,15 +16,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from swin2sr import Swin2SRConfig, Swin2SRForImageSuperResolution, budget, hardware, tiling
+from swin2sr import (
+    Swin2SRConfig,
+    Swin2SRForImageSuperResolution,
+    budget,
+    hardware,
+    list_models,
+    tiling,
+)
 from swin2sr.errors import ConfigError, ImageError, JobError, ShapeError
 from swin2sr.images import Picture
 from swin2sr.upscale import Report, Step, Upscaler
 
 few = settings(max_examples=25)
-TINY = Swin2SRConfig(
-    embed_dim=12, depths=(2, 2), num_heads=(2, 2), upsampler="pixelshuffledirect"
-)
+TINY = Swin2SRConfig(embed_dim=12, depths=(2, 2), num_heads=(2, 2), upsampler="pixelshuffledirect")
 EVERY_KIND = {
     "direct": TINY,
     "direct-w7": TINY.replace(window_size=7, upscale=3),
@@ -131,10 +134,10 @@ def test_inv_02_results_lie_between_0_and_1(height: int, width: int, kind: str, 
 
 @few
 @given(
-    st.integers(60, 140),
-    st.integers(1, 40),
+    st.integers(72, 104),
+    st.integers(1, 24),
     st.sampled_from(["direct", "direct-w7", "classical", "compressed", "real"]),
-    st.sampled_from([16, 24, 40]),
+    st.sampled_from([16, 24]),
     st.booleans(),
 )
 def test_inv_03_exact_margins_give_the_whole_images_numbers(
@@ -153,7 +156,7 @@ def test_inv_03_too_small_a_margin_would_show() -> None:
 
 
 @few
-@given(st.integers(1, 150), sides, st.sampled_from(["direct", "classical", "direct-w7"]))
+@given(st.integers(1, 110), sides, st.sampled_from(["direct", "classical", "direct-w7"]))
 def test_inv_04_default_margins_differ_by_float32_round_off(
     height: int, width: int, kind: str
 ) -> None:
@@ -213,10 +216,12 @@ def test_inv_08_a_list_gives_what_each_alone_gives(sizes: list[tuple[int, int]])
 
 @few
 @given(st.integers(1, 6), st.integers(1, 6))
-def test_inv_09_inv_10_a_crop_by_whole_windows_sees_the_same_inside(rows: int, columns: int) -> None:
+def test_inv_09_inv_10_a_crop_by_whole_windows_sees_the_same_inside(
+    rows: int, columns: int
+) -> None:
     one, w, scale = upscaler("direct", "float64"), 8, 2
     spread = tiling.exact_margin(TINY)
-    pixels = noise(w * rows + 100, w * columns + 90)
+    pixels = noise(w * rows + 60, w * columns + 50)
     whole = numbers(one, pixels)[w * rows * scale :, w * columns * scale :]
     part = numbers(one, pixels[w * rows :, w * columns :])
     inside = spread * scale
@@ -300,7 +305,7 @@ def test_the_first_step_comes_before_any_work() -> None:
 def test_each_tile_is_a_step_and_the_last_carries_the_result() -> None:
     steps, report = steps_of(upscaler(), noise(40, 24), tile=16, margin=8)
     assert [(step.done, step.total) for step in steps[1:]] == [(n, 6) for n in range(7)]
-    assert all(step.image is step.picture is step.report is None for step in steps[:-1])
+    assert all((step.image, step.picture, step.report) == (None, None, None) for step in steps[:-1])
     assert [step.seconds for step in steps] == sorted(step.seconds for step in steps)
     assert all(step.seconds_left is not None for step in steps[2:])
     last = steps[-1]
@@ -313,16 +318,22 @@ def test_each_tile_is_a_step_and_the_last_carries_the_result() -> None:
 
 def test_the_report_says_what_was_done() -> None:
     model = lively()
-    entry = SimpleNamespace(task="lightweight")
+    entry = list_models()[0]
     one = Upscaler(
-        model, device="cpu", precision="float32", name="tiny", origin="file", entry=entry, notes=["old"]
+        model,
+        device="cpu",
+        precision="float32",
+        name="tiny",
+        origin="file",
+        entry=entry,
+        notes=["old"],
     )
     _, report = steps_of(one, noise(20, 30), tile=20, margin="exact", padding="official")
     assert report == Report(
         model="tiny",
         origin="file",
         scale=2,
-        task="lightweight",
+        task=entry.task,
         precision="float32",
         device="cpu",
         tile=(16, 24),
@@ -364,9 +375,10 @@ def test_cancel_stops_between_tiles_with_an_error_of_its_own() -> None:
 def test_cancel_stops_within_a_long_run() -> None:
     cancel = threading.Event()
     model = lively()
-    model.trunk.groups[0].blocks[0].register_forward_hook(lambda *_: cancel.set())
+    first, second = model.trunk.groups
+    first.register_forward_hook(lambda *_: cancel.set())
     reached: list[int] = []
-    model.trunk.groups[1].register_forward_hook(lambda *_: reached.append(1))
+    second.register_forward_hook(lambda *_: reached.append(1))
     with pytest.raises(JobError, match="cancelled"):
         Upscaler(model, device="cpu", precision="float32")(noise(8, 8), cancel=cancel)
     assert reached == []
@@ -433,7 +445,8 @@ def test_arr_09_lists_tuples_and_generators_come_back_in_order() -> None:
     expected = [(18, 16), (10, 12), (4, 6)]
     for several in (pictures, tuple(pictures), (picture for picture in pictures)):
         results = one(several)
-        assert [image.size for image in results] == expected  # type: ignore[union-attr]
+        assert [image.size for image in results if image is not None] == expected
+        assert results[1] is not None
         assert results[1].mode == "L"
     assert one([]) == []
 
@@ -448,7 +461,7 @@ def test_arr_09_a_bad_picture_can_be_skipped_with_a_warning() -> None:
     with pytest.warns(UserWarning, match="Picture 1:"):
         results = upscaler()([noise(8, 8), b"no picture", noise(8, 8)], on_error="skip")
     assert [image is None for image in results] == [False, True, False]
-    with pytest.raises(ConfigError, match="raise.*skip"):
+    with pytest.raises(ConfigError, match=r"raise.*skip"):
         upscaler()([], on_error="ignore")
 
 
@@ -549,8 +562,9 @@ def test_a_grey_picture_stays_grey(mode: str) -> None:
 def doing_nothing(kind: str) -> Upscaler:
     """A restoration network whose residual is zero: what goes in comes out."""
     model = Swin2SRForImageSuperResolution(EVERY_KIND[kind]).eval()
-    torch.nn.init.zeros_(model.head.conv_last.weight)
-    torch.nn.init.zeros_(model.head.conv_last.bias)
+    for name, parameter in model.named_parameters():
+        if name.startswith("head.conv_last."):
+            torch.nn.init.zeros_(parameter)
     return Upscaler(model, device="cpu", precision="float32")
 
 
@@ -624,9 +638,8 @@ def test_an_estimate_of_no_picture_is_refused(size: tuple[int, int]) -> None:
 
 
 @pytest.fixture
-def little_memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hardware, "available_memory", lambda device="cpu": 400_000_000)
-    yield
 
 
 def test_a_picture_beyond_the_memory_is_refused_before_the_network_runs(
@@ -644,10 +657,10 @@ def test_a_picture_beyond_the_memory_is_refused_before_the_network_runs(
 
 
 def test_an_estimate_beyond_the_memory_says_what_would_fit(little_memory: None) -> None:
-    estimate = upscaler().estimate((1000, 1000), tile=None)
+    estimate = upscaler().estimate((700, 700), tile=None)
     assert not estimate.fits
     assert "smaller tile" in estimate.message
-    assert upscaler().estimate((1000, 1000)).fits
+    assert upscaler().estimate((700, 700)).fits
 
 
 def test_automatic_tiles_stay_within_half_of_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -689,13 +702,13 @@ def test_arr_11_an_unknown_model_is_refused() -> None:
 @pytest.mark.benchmark
 def test_inv_04_trained_weights_show_no_seam(shared_data: Path) -> None:
     folder = shared_data / "weights" / "swin2SR-lightweight-x2-64"
-    picture = shared_data / "benchmarks" / "Set5" / "HR" / "img_003.png"
+    picture = shared_data / "benchmarks" / "Set5" / "HR" / "butterfly.png"
     if not (folder.is_dir() and picture.is_file()):
         pytest.skip("no trained lightweight weights or no Set5")
     one = Upscaler.from_pretrained(folder, device="cpu", precision="float32")
-    crop = np.asarray(Image.open(picture).convert("RGB"))[:, :96]
+    crop = np.asarray(Image.open(picture).convert("RGB"))[:176, :64]
     whole = one.picture(crop, tile=None).pixels
-    cut = one.picture(crop, tile=64).pixels
+    cut = one.picture(crop, tile=88).pixels
     assert abs(cut - whole).max() <= 1e-4
     jumps = abs((cut * 255).round() - (whole * 255).round())
     assert jumps.max() <= 1

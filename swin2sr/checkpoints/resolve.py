@@ -195,7 +195,7 @@ def _local(path: Path) -> Checkpoint:
     weights = read_weights(file)
     if file.name in WEIGHT_NAMES:
         beside = folder / "config.json"
-        config = _read_config(beside) if beside.is_file() else None
+        config = _read_config(beside, name) if beside.is_file() else None
     else:
         config = _description(file.with_suffix(".json"))
     return _checked(_Found(name, config), weights, "file", file)
@@ -209,7 +209,7 @@ def _description(path: Path) -> Swin2SRConfig | None:
         described = _read_json(path).get("model_type") == Swin2SRConfig.model_type
     except (ConfigError, WeightsError):
         return None
-    return _read_config(path) if described else None
+    return _read_config(path, path.stem) if described else None
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -226,13 +226,13 @@ def _read_json(path: Path) -> dict[str, Any]:
     return values
 
 
-def _read_config(path: Path) -> Swin2SRConfig:
+def _read_config(path: Path, name: str) -> Swin2SRConfig:
     """A ``config.json``, or the description of packaged weights, whatever its size and content."""
     values = _read_json(path)
     kind = values.get("model_type", Swin2SRConfig.model_type)
     if kind != Swin2SRConfig.model_type:
         raise WeightsError(
-            f"{str(path.parent)!r} holds a {str(kind)[:80]!r} network, not a Swin2SR.",
+            f"{name!r} is a {str(kind)[:80]!r} network, not a Swin2SR.",
             code="wrong_model",
         )
     values.pop("checkpoint", None)
@@ -286,7 +286,7 @@ class _Remote:
         """The weights of a repository that is in no row: safetensors only, never a pickle."""
         folder = cache.hub_cache(self.cache_dir)
         described = HubFile(repo, "config.json", self.revision, folder)
-        config = _read_config(described.cached() or self._fetch(described, None))
+        config = _read_config(described.cached() or self._fetch(described, None), repo)
         file = HubFile(repo, "model.safetensors", self.revision, folder)
         try:
             return self._read(file, _Found(repo, config, None, _unpinned(None)), None)
@@ -360,19 +360,23 @@ def package(
     config: Swin2SRConfig,
     name: str,
     folder: str | os.PathLike[str] = registry.WEIGHTS_FOLDER,
-    **facts: str,
+    *,
+    title: str | None = None,
+    task: str | None = None,
+    trained_on: str | None = None,
+    licence: str | None = None,
 ) -> Path:
     """Write weights the way they are packaged: ``<name>.safetensors`` and ``<name>.json``.
 
     The weights get the names that transformers reads. The JSON is its ``config.json`` with one
-    more key, "checkpoint": sha256, size, number of parameters, and ``facts``.
+    more key, "checkpoint": sha256, size, number of parameters, and what else is given here.
 
     Args:
         state: parameters in any dialect.
         config: their network.
         name: the registry's name for them.
         folder: where to.
-        facts: "title", "task", "trained_on", "licence" for the registry's row.
+        title, task, trained_on, licence: replace what the registry's row says.
     Returns:
         The path of the weights.
     Raises:
@@ -384,8 +388,9 @@ def package(
     stored = {key: tensor.contiguous() for key, tensor in convert.to_hub(state).items()}
     data = save(stored, metadata={"format": "pt"})
     values: dict[str, Any] = config.to_dict()
+    facts = {"title": title, "task": task, "trained_on": trained_on, "licence": licence}
     values["checkpoint"] = {
-        **facts,
+        **{key: fact for key, fact in facts.items() if fact is not None},
         "sha256": hashlib.sha256(data).hexdigest(),
         "size_bytes": len(data),
         "parameters": count_parameters(config),

@@ -1,4 +1,4 @@
-"""What the models return: dataclasses that also read as tuples and mappings, as Hugging Face's do."""
+"""What the models return: dataclasses that also read as tuples and mappings."""
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from swin2sr import checkpoints
+from swin2sr.atomic import write_file
 from swin2sr.config import Swin2SRConfig
 from swin2sr.errors import OutputError, WeightsError
 
@@ -93,12 +93,14 @@ class Pretrained(nn.Module):
         values: dict[str, Any] = self.config.to_dict()
         values["architectures"] = [type(self).__name__]
         config = type(self.config).from_dict(values)
+        data = save(stored, metadata={"format": "pt"})
         try:
             Path(folder).mkdir(parents=True, exist_ok=True)
-            _write(Path(folder) / "model.safetensors", save(stored, metadata={"format": "pt"}))
-            _write(Path(folder) / "config.json", config.to_json_string().encode())
         except OSError as error:
-            raise OutputError(f"Cannot write to {str(folder)!r}: {error.strerror}.") from error
+            raise OutputError(f"{str(folder)!r} cannot be made: {error.strerror}.") from error
+        write_file(Path(folder) / "model.safetensors", lambda file: file.write(data))
+        text = config.to_json_string().encode()
+        write_file(Path(folder) / "config.json", lambda file: file.write(text))
 
     def gradient_checkpointing_enable(self) -> None:
         """In training, compute each group again in the backward pass instead of keeping it."""
@@ -124,17 +126,3 @@ class Pretrained(nn.Module):
     def dtype(self) -> torch.dtype:
         """The weights' precision, in which the network computes."""
         return next(self.parameters()).dtype
-
-
-def _write(path: Path, data: bytes) -> None:
-    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(partial, 0o644)
-        os.replace(partial, path)
-    except BaseException:
-        Path(partial).unlink(missing_ok=True)
-        raise

@@ -70,6 +70,7 @@ class Trunk(nn.Module):
         dim = config.embed_dim
         self.config = config
         self.gradient_checkpointing = False
+        self.mean: Tensor
         colour = config.num_channels == config.num_channels_out == 3
         mean = torch.tensor(RGB_MEAN if colour else (0.0,)).view(1, -1, 1, 1)
         self.register_buffer("mean", mean, persistent=False)
@@ -286,9 +287,7 @@ class RestorationNetwork(nn.Module):
         )
         return output.to_tuple() if return_dict is False else output
 
-    def _loss(
-        self, image: Tensor, aux: Tensor | None, labels: Tensor, aux_weight: float
-    ) -> Tensor:
+    def _loss(self, image: Tensor, aux: Tensor | None, labels: Tensor, aux_weight: float) -> Tensor:
         if labels.shape != image.shape:
             raise ShapeError(
                 f"labels must have the shape of the reconstruction, {tuple(image.shape)}, "

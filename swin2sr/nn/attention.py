@@ -8,6 +8,8 @@ Source: Swin Transformer V2 (arXiv 2111.09883), section 3.3 (eq. 2, cosine atten
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -92,6 +94,8 @@ class PositionBias(nn.Module):
         super().__init__()
         self.fc1 = nn.Linear(2, hidden)
         self.fc2 = nn.Linear(hidden, heads, bias=False)
+        self.coordinates: Tensor
+        self.index: Tensor
         self.register_buffer("coordinates", relative_coordinates(window), persistent=False)
         self.register_buffer("index", relative_index(window), persistent=False)
 
@@ -99,6 +103,20 @@ class PositionBias(nn.Module):
         """(heads, N, N) bias in (0, 16), in the weights' dtype."""
         table = self.fc2(F.relu(self.fc1(self.coordinates.to(self.fc1.weight.dtype))))
         return 16 * torch.sigmoid(table[self.index].permute(2, 0, 1))
+
+
+class Constants(NamedTuple):
+    """What an attention layer adds and multiplies, whatever its input.
+
+    Attributes:
+        bias: (kinds, heads, N, N), position bias and shift masks; one kind without shift, else 4.
+        qkv_bias: (3*dim,) or None.
+        scale: (2, heads, 1), what unit queries (the temperature) and unit keys (1) are scaled by.
+    """
+
+    bias: Tensor
+    qkv_bias: Tensor | None
+    scale: Tensor
 
 
 class CosineWindowAttention(nn.Module):
@@ -126,17 +144,15 @@ class CosineWindowAttention(nn.Module):
         self.proj = nn.Linear(dim, dim)
         self.dropout = nn.Dropout(dropout)
         self.attend = Attend(dropout)
+        self.masks: Tensor
         masks = shift_masks(window, shift) if shift else torch.zeros(1, window**2, window**2)
         self.register_buffer("masks", masks, persistent=False)
-        self._kept: tuple[tuple[object, ...], tuple[Tensor, Tensor | None, Tensor]] | None = None
+        self._kept: tuple[tuple[object, ...], Constants] | None = None
 
-    def constants(self) -> tuple[Tensor, Tensor | None, Tensor]:
+    def constants(self) -> Constants:
         """What does not depend on the input; computed once per version of the parameters.
 
-        Returns:
-            bias (kinds, heads, N, N) with the shift masks added (1 kind without shift, else 4);
-            qkv bias (3*dim,) or None; temperature (heads, 1, 1). When gradients are wanted they
-            are computed anew, with a graph.
+        When gradients are wanted they are computed anew, with a graph.
         """
         parameters = [self.logit_scale, *self.position.parameters()]
         if self.q_bias is not None and self.v_bias is not None:
@@ -154,13 +170,14 @@ class CosineWindowAttention(nn.Module):
             self._kept = kept
         return kept[1]
 
-    def _constants(self) -> tuple[Tensor, Tensor | None, Tensor]:
+    def _constants(self) -> Constants:
         bias = self.position()
         bias = bias[None] + self.masks.to(bias.dtype)[:, None]
         qkv_bias = None
         if self.q_bias is not None and self.v_bias is not None:
             qkv_bias = torch.cat([self.q_bias, torch.zeros_like(self.q_bias), self.v_bias])
-        return bias, qkv_bias, self.logit_scale.clamp(max=MAX_LOGIT_SCALE).exp()
+        temperature = self.logit_scale.clamp(max=MAX_LOGIT_SCALE).exp().squeeze(-1)
+        return Constants(bias, qkv_bias, torch.stack([temperature, torch.ones_like(temperature)]))
 
     def train(self, mode: bool = True) -> CosineWindowAttention:
         """Also forgets the kept constants, which writes through ``.data`` would not invalidate."""
@@ -170,66 +187,45 @@ class CosineWindowAttention(nn.Module):
     def forward(
         self,
         windows: Tensor,
-        last_row: bool = False,
+        kinds: Sequence[tuple[int, int]],
         head_mask: Tensor | None = None,
         need_weights: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
         """Attend inside each window.
 
         Args:
-            windows: (B, rows, columns, N, dim), whole rows of windows of the (shifted) map.
-            last_row: whether the last of these rows is the last of the map.
+            windows: (n, N, dim), those of one kind together.
+            kinds: (how many, kind) in the windows' order; kinds as in ``shift_masks``.
             head_mask: (heads,) factors on the heads, or None.
             need_weights: return the attention matrices too.
         Returns:
-            (B, rows, columns, N, dim) and weights (B, rows, columns, heads, N, N) or None.
+            (n, N, dim) and weights (n, heads, N, N) or None.
         """
-        bias, qkv_bias, temperature = self.constants()
+        bias, qkv_bias, scale = self.constants()
         qkv = F.linear(windows, self.qkv.weight, qkv_bias)
-        qkv = qkv.unflatten(-1, (3, self.heads, -1)).movedim(-3, 0).transpose(-3, -2)
-        query, key, value = qkv.unbind(0)  # (B, rows, columns, heads, N, d)
-        query = F.normalize(query, dim=-1) * temperature
-        key = F.normalize(key, dim=-1)
+        qkv = qkv.unflatten(-1, (3, self.heads, -1))  # (n, N, 3, heads, d)
+        query_key = qkv[:, :, :2]
+        length = torch.linalg.vector_norm(query_key, dim=-1, keepdim=True).clamp_min(1e-12)
+        if torch.is_grad_enabled():
+            query_key = query_key * (scale / length)
+        else:
+            query_key.mul_(scale / length)  # qkv is this call's own
+        query, key = query_key.transpose(1, 3).unbind(2)  # (n, heads, N, d)
+        value = qkv[:, :, 2].transpose(1, 2)
 
-        rows, columns = windows.shape[1:3]
-        bands = [(slice(0, rows), 0)]
-        sides = [(slice(0, columns), 0)]
-        if len(bias) > 1:
-            sides = [(slice(0, columns - 1), 0), (slice(columns - 1, columns), 1)]
-            if last_row:
-                bands = [(slice(0, rows - 1), 0), (slice(rows - 1, rows), 2)]
-        mixed_rows, weight_rows = [], []
-        for band, low in bands:
-            if band.start == band.stop:
-                continue
-            mixed_sides, weight_sides = [], []
-            for side, high in sides:
-                if side.start == side.stop:
-                    continue
-                part = (slice(None), band, side)
-                shape = query[part].shape
-                mixed, weights = self.attend(
-                    query[part].flatten(0, 2),
-                    key[part].flatten(0, 2),
-                    value[part].flatten(0, 2),
-                    bias[low + high],
-                    need_weights,
-                )
-                mixed_sides.append(mixed.view(shape))
-                if weights is not None:
-                    weight_sides.append(weights.unflatten(0, shape[:3]))
-            mixed_rows.append(_join(mixed_sides, 2))
-            if weight_sides:
-                weight_rows.append(_join(weight_sides, 2))
-        mixed = _join(mixed_rows, 1)
-        weights = _join(weight_rows, 1) if weight_rows else None
+        mixed_parts, weight_parts, start = [], [], 0
+        for count, kind in kinds:
+            part = slice(start, start + count)
+            start += count
+            mixed, weights = self.attend(
+                query[part], key[part], value[part], bias[kind], need_weights
+            )
+            mixed_parts.append(mixed.transpose(1, 2))
+            if weights is not None:
+                weight_parts.append(weights)
+        mixed = mixed_parts[0] if len(mixed_parts) == 1 else torch.cat(mixed_parts)
+        weights = torch.cat(weight_parts) if weight_parts else None
         if head_mask is not None:
-            factors = head_mask.to(mixed.dtype).view(-1, 1, 1)
-            mixed = mixed * factors
-            weights = None if weights is None else weights * factors
-        mixed = mixed.transpose(-3, -2).flatten(-2)  # (B, rows, columns, N, dim)
-        return self.dropout(self.proj(mixed)), weights
-
-
-def _join(parts: list[Tensor], dim: int) -> Tensor:
-    return parts[0] if len(parts) == 1 else torch.cat(parts, dim)
+            mixed = mixed * head_mask.to(mixed.dtype).view(-1, 1)
+            weights = None if weights is None else weights * head_mask.view(-1, 1, 1)
+        return self.dropout(self.proj(mixed.flatten(2))), weights

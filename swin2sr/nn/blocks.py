@@ -6,7 +6,7 @@ Source: Swin Transformer V2 (arXiv 2111.09883), figure 1 and section 3.3 (res-po
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from swin2sr.config import Swin2SRConfig
 from swin2sr.nn.attention import CosineWindowAttention
-from swin2sr.nn.windows import read_strip, window_merge, window_partition, write_strip
+from swin2sr.nn.windows import Region, assemble, put, regions, take, window_merge
 
 STRIP_WINDOWS = 128  # windows of a strip in inference: enough work for the cores, still in cache
 
@@ -87,12 +87,12 @@ class PostNormBlock(nn.Module):
     def forward(
         self,
         windows: Tensor,
-        last_row: bool = False,
+        kinds: Sequence[tuple[int, int]],
         head_mask: Tensor | None = None,
         need_weights: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
-        """Whole rows of windows in, the same out; arguments as ``CosineWindowAttention``."""
-        mixed, weights = self.attention(windows, last_row, head_mask, need_weights)
+        """(n, N, dim) windows in, the same out; arguments as ``CosineWindowAttention``."""
+        mixed, weights = self.attention(windows, kinds, head_mask, need_weights)
         windows = windows + self.drop_path(self.norm1(mixed))
         return windows + self.drop_path(self.norm2(self.mlp(windows))), weights
 
@@ -118,17 +118,40 @@ def run_block(
     """
     window, shift = block.window, block.shift
     batch, height, width = tokens.shape[:3]
-    if torch.is_grad_enabled() or need_weights:
-        strip = window_partition(read_strip(tokens, 0, height, shift), window)
-        windows, weights = block(strip, True, head_mask, need_weights)
-        merged = torch.roll(window_merge(windows, window), (shift, shift), (1, 2))
-        return merged, None if weights is None else weights.flatten(0, 2)
-    for start, stop in _strips(batch, height // window, width // window):
-        first, last = start * window, stop * window
-        strip = window_partition(read_strip(tokens, first, last, shift), window)
-        windows, _ = block(strip, last == height, head_mask, False)
-        write_strip(tokens, window_merge(windows, window), first, shift)
-    return tokens, None
+    if not torch.is_grad_enabled() and not need_weights:
+        for start, stop in _strips(batch, height // window, width // window):
+            strip = regions(height, width, window, shift, start * window, stop * window)
+            windows, _ = _run_regions(block, tokens, strip, head_mask, False)
+            for region, part in zip(strip, windows, strict=True):
+                put(tokens, region, part, window)
+        return tokens, None
+    whole = regions(height, width, window, shift)
+    windows, weights = _run_regions(block, tokens, whole, head_mask, need_weights)
+
+    def grid(parts: Sequence[Tensor]) -> Tensor:
+        sizes = (region.windows(batch, window) for region in whole)
+        grids = (part.unflatten(0, size) for part, size in zip(parts, sizes, strict=True))
+        return assemble(zip(whole, grids, strict=True))
+
+    merged = window_merge(grid(windows), window)
+    merged = torch.roll(merged, (shift, shift), (1, 2)) if shift else merged
+    return merged, grid(weights).flatten(0, 2) if weights else None
+
+
+def _run_regions(
+    block: PostNormBlock,
+    tokens: Tensor,
+    chosen: Sequence[Region],
+    head_mask: Tensor | None,
+    need_weights: bool,
+) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
+    """A block over some regions at once; windows and attention matrices of each, or []."""
+    parts = [take(tokens, region, block.window) for region in chosen]
+    counts = [len(part) for part in parts]
+    kinds = [(count, region.kind) for count, region in zip(counts, chosen, strict=True)]
+    windows = parts[0] if len(parts) == 1 else torch.cat(parts)
+    windows, weights = block(windows, kinds, head_mask, need_weights)
+    return windows.split(counts), [] if weights is None else weights.split(counts)
 
 
 def _strips(batch: int, rows: int, columns: int) -> Iterator[tuple[int, int]]:
@@ -190,6 +213,7 @@ class ResidualGroup(nn.Module):
         features = tokens if torch.is_grad_enabled() else tokens.clone()
         matrices: list[Tensor] = []
         for depth, block in enumerate(self.blocks):
+            assert isinstance(block, PostNormBlock)
             mask = None if head_mask is None else head_mask[depth]
             features, weights = run_block(block, features, mask, need_weights)
             if weights is not None:

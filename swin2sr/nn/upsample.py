@@ -174,4 +174,4 @@ def build_head(config: Swin2SRConfig, drop_path: list[list[float]]) -> Head:
         "pixelshuffle_aux": AuxiliaryHead,
         "": RestorationHead,
     }
-    return heads[config.upsampler](config)  # type: ignore[call-arg]
+    return heads[config.upsampler](config)

@@ -6,6 +6,9 @@ Source: Swin Transformer (arXiv 2103.14030), section 3.2; mv-lab/swin2sr ``windo
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -55,7 +58,8 @@ def pad_to_windows(pixels: Tensor, window: int, official: bool = False) -> Tenso
     """
     if pixels.ndim != 4 or 0 in pixels.shape:
         raise ShapeError(
-            f"Expected a non-empty (batch, channels, height, width) tensor, got {tuple(pixels.shape)}."
+            "Expected a non-empty (batch, channels, height, width) tensor, "
+            f"got {tuple(pixels.shape)}."
         )
     for axis in (2, 3):
         length = pixels.shape[axis]
@@ -124,40 +128,99 @@ def shift_masks(window: int, shift: int) -> Tensor:
     return torch.stack(masks)
 
 
-def read_strip(tokens: Tensor, start: int, stop: int, shift: int) -> Tensor:
-    """Rows ``start:stop`` of the map rolled by ``-shift`` on both axes, without rolling the map.
+@dataclass(frozen=True)
+class Region:
+    """A rectangle of whole windows of the rolled map, all of one kind.
+
+    Attributes:
+        rows, columns: where its tokens lie in the map itself; two slices where it wraps.
+        kind: index into ``shift_masks``.
+    """
+
+    rows: tuple[slice, ...]
+    columns: tuple[slice, ...]
+    kind: int
+
+    def windows(self, batch: int, window: int) -> tuple[int, int, int]:
+        """(batch, rows, columns) in windows."""
+        sides = [sum(part.stop - part.start for part in axis) for axis in (self.rows, self.columns)]
+        return batch, sides[0] // window, sides[1] // window
+
+
+def regions(
+    height: int, width: int, window: int, shift: int, start: int = 0, stop: int | None = None
+) -> list[Region]:
+    """The regions of some rows of windows: one without shift, up to four with it.
+
+    Args:
+        height, width: of the map in tokens, multiples of ``window``.
+        window, shift: in tokens.
+        start, stop: first and last (exclusive) token row in the rolled frame, multiples of
+            ``window``; by default the whole map.
+    Returns:
+        Row by row, then column by column. Regions of different rows never share a token.
+    """
+    stop = height if stop is None else stop
+    if not shift:
+        return [Region((slice(start, stop),), (slice(0, width),), 0)]
+    return [
+        Region(rows, columns, 2 * low + high)
+        for low, rows in _bands(height, window, shift, start, stop)
+        for high, columns in _bands(width, window, shift, 0, width)
+    ]
+
+
+def _bands(
+    length: int, window: int, shift: int, start: int, stop: int
+) -> list[tuple[int, tuple[slice, ...]]]:
+    inner = min(stop, length - window)
+    bands: list[tuple[int, tuple[slice, ...]]] = []
+    if inner > start:
+        bands.append((0, (slice(start + shift, inner + shift),)))
+    if stop == length:
+        bands.append((1, (slice(length - window + shift, length), slice(0, shift))))
+    return bands
+
+
+def take(tokens: Tensor, region: Region, window: int) -> Tensor:
+    """The windows of a region, without rolling the map.
 
     Args:
         tokens: (B, H, W, C).
-        start, stop: rows in the rolled frame; a strip that wraps must end at H.
-        shift: tokens.
     Returns:
-        (B, stop - start, W, C); a view when ``shift`` is 0.
+        (B * rows * columns, window*window, C), image-major, then row, then column.
     """
-    if not shift:
-        return tokens[:, start:stop]
-    height = tokens.shape[1]
-    rows = tokens[:, start + shift : min(stop + shift, height)]
-    if stop + shift > height:
-        rows = torch.cat([rows, tokens[:, : stop + shift - height]], dim=1)
-    return torch.roll(rows, -shift, dims=2)
+    part = _join([tokens[:, rows] for rows in region.rows], 1)
+    part = _join([part[:, :, columns] for columns in region.columns], 2)
+    return window_partition(part, window).flatten(0, 2)
 
 
-def write_strip(tokens: Tensor, strip: Tensor, start: int, shift: int) -> None:
-    """Put a strip back where ``read_strip`` took it, in place.
-
-    Strips are disjoint in the rolled frame, so writing one never touches what another reads.
-    """
-    stop = start + strip.shape[1]
-    if not shift:
-        tokens[:, start:stop] = strip
+def put(tokens: Tensor, region: Region, windows: Tensor, window: int) -> None:
+    """Write windows back where ``take`` took them, in place."""
+    grid = windows.unflatten(0, region.windows(tokens.shape[0], window))
+    if len(region.rows) == len(region.columns) == 1:
+        place = tokens[:, region.rows[0], region.columns[0]]
+        place = place.unflatten(2, (-1, window)).unflatten(1, (-1, window)).transpose(2, 3)
+        place.copy_(grid.unflatten(3, (window, window)))
         return
-    height, width = tokens.shape[1:3]
-    kept = min(stop + shift, height) - (start + shift)
-    for rows, part in (
-        (slice(start + shift, start + shift + kept), strip[:, :kept]),
-        (slice(0, strip.shape[1] - kept), strip[:, kept:]),
-    ):
-        if part.shape[1]:
-            tokens[:, rows, shift:] = part[:, :, : width - shift]
-            tokens[:, rows, :shift] = part[:, :, width - shift :]
+    merged = window_merge(grid, window)
+    top = 0
+    for rows in region.rows:
+        left = 0
+        for columns in region.columns:
+            part = merged[:, top : top + rows.stop - rows.start]
+            tokens[:, rows, columns] = part[:, :, left : left + columns.stop - columns.start]
+            left += columns.stop - columns.start
+        top += rows.stop - rows.start
+
+
+def assemble(parts: Iterable[tuple[Region, Tensor]]) -> Tensor:
+    """Regions of a whole map, as grids (B, rows, columns, ...), in one grid in the rolled frame."""
+    bands: dict[int, list[Tensor]] = {}
+    for region, grid in parts:
+        bands.setdefault(region.kind // 2, []).append(grid)
+    return _join([_join(sides, 2) for sides in bands.values()], 1)
+
+
+def _join(parts: list[Tensor], dim: int) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim)

@@ -216,7 +216,7 @@ def _parse(body: bytes) -> Any:
         elif isinstance(one, dict):
             remaining += one.values()
             if _starts(one.get("path"), FOREIGN) or _starts(one.get("url"), ("data:",)):
-                raise Refusal(400, "Please upload the image.")
+                raise Refusal(400, "Web addresses are not fetched: please upload the image.")
     return content
 
 

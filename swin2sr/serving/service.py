@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from swin2sr import images
-from swin2sr.errors import ImageError, JobError, Swin2SRError
+from swin2sr.errors import ImageError, JobError, Swin2SRError, WeightsError
 from swin2sr.serving.jobs import GLANCE, Job, Shelf, Slot
 from swin2sr.serving.tasks import INCLUDED, describe, model_for
 from swin2sr.upscale import Report, Step, Upscaler
@@ -149,7 +149,10 @@ class Service:
                     remedy="It goes on: try again in a minute.",
                 )
             yield Update(f"Getting {name} ready. The first time, this takes a while.")
-        promise.result()
+        try:
+            promise.result()
+        except WeightsError as error:
+            raise _unavailable(name, error) from error
         with tempfile.TemporaryDirectory(prefix=f"{FAMILY}-") as folder:
             yield from self._on_gpu(path, name, folder)
 
@@ -158,7 +161,9 @@ class Service:
         upscaler = self.shelf.get(name)
         picture = images.decode(path, limits=LIMITS)
         yield Update(_cost(upscaler, picture.size, self.slot.deadline))
-        for step in upscaler.stream(picture, limits=LIMITS, cancel=self.slot.holder):
+        steps = upscaler.stream(picture, limits=LIMITS, cancel=self.slot.holder)
+        next(steps)  # knows nothing yet, not even the number of tiles
+        for step in steps:
             if step.picture is None or step.report is None:
                 yield Update(_standing(step), step.done, step.total)
                 continue
@@ -180,6 +185,17 @@ def _pixels(size: tuple[int, int]) -> str:
     return f"{size[0]}x{size[1]} pixels"
 
 
+def _unavailable(name: str, error: WeightsError) -> WeightsError:
+    """Why a model cannot be had, for somebody who has nothing but the page."""
+    if name == INCLUDED:
+        return error
+    reason = error.message
+    if error.code == "offline":
+        reason = f"{name} is not on this machine yet, and cannot be downloaded now."
+    remedy = 'Try again later, or use "Sharpen x2" with the fast model, which is included.'
+    return WeightsError(reason, code=error.code, remedy=remedy)
+
+
 def _cost(upscaler: Upscaler, size: tuple[int, int], deadline: float) -> str:
     """What a picture of (width, height) will cost, in words.
 
@@ -192,11 +208,12 @@ def _cost(upscaler: Upscaler, size: tuple[int, int], deadline: float) -> str:
     if estimate.seconds > deadline:
         share = math.sqrt(deadline / estimate.seconds)
         smaller = (max(1, int(size[0] * share)), max(1, int(size[1] * share)))
+        faster = "" if upscaler.name == INCLUDED else "choose a faster model, or "
         raise JobError(
             f"{_pixels(size)} would take this model about {estimate.seconds / 60:.0f} min; "
             f"the limit here is {deadline / 60:.0f} min.",
             code="over_budget",
-            remedy=f"Choose a faster model, or crop or shrink the picture to {_pixels(smaller)}.",
+            remedy=f"{faster}crop or shrink the picture to {_pixels(smaller)}.".capitalize(),
         )
     return estimate.message
 

@@ -86,7 +86,7 @@ RECIPES: tuple[Recipe, ...] = (
             upscale=2,
             upsampler="pixelshuffledirect",
         ),
-        steps=13000,
+        steps=11000,
         patch=32,
         batch=8,
         lr=8e-4,

@@ -223,16 +223,18 @@ def test_written_tensors_share_no_memory(layout: str, random_state: Callable[...
 
 def test_mask_forbids_exactly_the_pairs_that_the_shift_brought_together() -> None:
     """A law: tokens may see each other when they were neighbours before the cyclic shift."""
-    window, shift, side = 4, 2, 12
-    mask = convert.shift_mask((side, side), window, shift)
-    source = (torch.arange(side) + shift) % side  # where each place came from
+    window, shift, height, width = 4, 2, 8, 12
+    mask = convert.shift_mask((height, width), window, shift)
+    down = (torch.arange(height) + shift) % height  # where each place came from
+    right = (torch.arange(width) + shift) % width
 
-    for n, (row, column) in enumerate(itertools.product(range(3), repeat=2)):
-        rows = source[row * window : (row + 1) * window].repeat_interleave(window)
-        columns = source[column * window : (column + 1) * window].repeat(window)
+    for n, (row, column) in enumerate(itertools.product(range(2), range(3))):
+        rows = down[row * window : (row + 1) * window].repeat_interleave(window)
+        columns = right[column * window : (column + 1) * window].repeat(window)
         near = (rows[:, None] - rows).abs() < window
         near &= (columns[:, None] - columns).abs() < window
         assert torch.equal(mask[n] == 0, near)
+    assert len(mask) == 6
     assert set(mask.unique().tolist()) == {-100.0, 0.0}
 
 

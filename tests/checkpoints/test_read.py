@@ -233,6 +233,7 @@ BODY = np.ones(2, np.float32).tobytes()
         (_safetensors(b'{"w": ' + b"1" * 10_000 + b"}"), "not JSON"),
         (_safetensors(b'{"\xff": 1}'), "not JSON"),
     ],
+    ids=lambda value: value if isinstance(value, str) else f"{len(value)} bytes",
 )
 def test_ckp_03_malformed_safetensors_are_refused(
     tmp_path: Path, data: bytes, told: str, took: Callable[[], float]

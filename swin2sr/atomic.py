@@ -1,0 +1,61 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from swin2sr.errors import OutputError
+
+
+def write_file(path: str | os.PathLike[str], write: Callable[[BinaryIO], object]) -> None:
+    """Write a file beside its place, flush it to the disk, then move it there in one step.
+
+    What a killed writer of the same file left behind is removed first.
+
+    Args:
+        path: the file; an existing one (or a link of that name) is replaced.
+        write: puts the content into an open binary file.
+    Raises:
+        OutputError: the file cannot be written; nothing is left behind.
+    """
+    target = Path(path)
+    mark = hashlib.sha256(os.fsencode(target.name)).hexdigest()[:12]
+    partial = target.parent / f".{mark}.{os.getpid()}.{threading.get_ident()}.partial"
+    try:
+        _remove_orphans(target.parent, mark)
+        with open(partial, "xb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, target)
+    except OSError as error:
+        if isinstance(error, OutputError):
+            raise
+        reason = error.strerror or str(error)
+        raise OutputError(f"{str(target)!r} cannot be written: {reason}.") from error
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def _remove_orphans(folder: Path, mark: str) -> None:
+    for left in folder.glob(f".{mark}.*.partial"):
+        owner = left.name.split(".")[2]
+        if owner.isdigit() and not _is_running(int(owner)):
+            left.unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

@@ -1,0 +1,313 @@
+"""Any picture a person has, decoded safely: the limits, formats and conversions.
+
+Six formats are read, told apart by content; the decoder of nothing else ever runs. Sizes are
+checked on the header. What comes out is upright sRGB with everything hidden removed.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import warnings
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
+
+from swin2sr.alpha import bleed, resize_alpha
+from swin2sr.arrays import SIXTEEN_BITS, from_array, from_tensor, unit_range
+from swin2sr.encoding import check_size, encode, output_name, to_pil
+from swin2sr.errors import ImageError, KindError, Swin2SRError
+from swin2sr.picture import DEFAULT_LIMITS, Limits, Picture
+
+__all__ = [
+    "DEFAULT_LIMITS",
+    "Limits",
+    "Picture",
+    "bleed",
+    "check_size",
+    "decode",
+    "encode",
+    "output_name",
+    "resize_alpha",
+    "to_pil",
+]
+
+# First bytes of the formats that are read, with Pillow's names for them.
+SIGNATURES: tuple[tuple[bytes, tuple[str, ...]], ...] = (
+    (b"\x89PNG\r\n\x1a\n", ("PNG",)),
+    (b"\xff\xd8\xff", ("JPEG", "MPO")),
+    (b"GIF87a", ("GIF",)),
+    (b"GIF89a", ("GIF",)),
+    (b"BM", ("BMP",)),
+    (b"II*\0", ("TIFF",)),
+    (b"MM\0*", ("TIFF",)),
+    (b"II+\0", ("TIFF",)),
+    (b"MM\0+", ("TIFF",)),
+)
+READ = "PNG, JPEG, WebP, BMP, TIFF and GIF are read."
+HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1", b"avif", b"avis")
+FIRST_FRAME = "The file holds several pictures; the first was used."
+PROFILE_IGNORED = "The colour profile could not be used and was ignored."
+
+
+def decode(source: Any, *, limits: Limits = DEFAULT_LIMITS, keep_metadata: bool = False) -> Picture:
+    """Read a picture.
+
+    Args:
+        source: path, bytes, open binary file, ``PIL.Image``, array (H, W[, C]), tensor (C, H, W)
+            or ``Picture``. Web addresses are refused.
+        limits: on bytes (files only), pixels and sides, checked before anything is decoded.
+        keep_metadata: keep the camera's EXIF (never position, thumbnail, orientation).
+    Returns:
+        ``Picture``; a change that is not an error is one of its notes.
+    Raises:
+        ImageError: empty, not_found, not_an_image, corrupt, too_many_bytes, too_many_pixels,
+            side_too_long, range, nan.
+        ShapeError, KindError: an array that is no picture; a source of another type.
+    """
+    if isinstance(source, Picture):
+        limits.check_size(*source.size)
+        return source
+    if isinstance(source, Image.Image):
+        return _from_pil(source, limits, keep_metadata)
+    if isinstance(source, np.ndarray):
+        return from_array(source, limits)
+    if isinstance(source, bytes | bytearray | memoryview):
+        return _from_bytes(bytes(source), limits, keep_metadata)
+    if isinstance(source, str) and source.lower().startswith(("http://", "https://", "data:")):
+        raise ImageError("This is a web address.", remedy="Download the picture first.")
+    if isinstance(source, str | os.PathLike):
+        return _from_bytes(_read_path(Path(source), limits), limits, keep_metadata)
+    if hasattr(source, "permute") and hasattr(source, "detach"):
+        return from_tensor(source, limits)
+    if hasattr(source, "read"):
+        return _from_bytes(_read(source, limits), limits, keep_metadata)
+    raise KindError(
+        "A picture is a path, bytes, an open file, a PIL image, an array or a tensor, "
+        f"not {type(source).__name__}."
+    )
+
+
+def _read_path(path: Path, limits: Limits) -> bytes:
+    try:
+        # A pipe without a writer would block an ordinary open for ever.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        with os.fdopen(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise ImageError(f"{str(path)!r} is not a file.")
+            return _read(file, limits)
+    except FileNotFoundError as error:
+        raise ImageError(f"There is no file {str(path)!r}.", code="not_found") from error
+    except (OSError, ValueError) as error:
+        if isinstance(error, Swin2SRError):
+            raise
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ImageError(f"{str(path)!r} cannot be read: {reason}.") from error
+
+
+def _read(file: BinaryIO, limits: Limits) -> bytes:
+    data = file.read(limits.bytes + 1)
+    if not isinstance(data, bytes):
+        raise KindError("The file is open for text; open it in binary mode.")
+    return data
+
+
+def _from_bytes(data: bytes, limits: Limits, keep_metadata: bool) -> Picture:
+    limits.check_bytes(len(data))
+    formats = _formats(data)
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns of sizes that our own limits, checked next, allow or refuse.
+            warnings.simplefilter("ignore")
+            image = Image.open(io.BytesIO(data), formats=formats)
+    except Image.DecompressionBombError as error:
+        raise ImageError(
+            f"The picture has far more pixels than the limit of {limits.pixels / 1e6:.0f} million.",
+            code="too_many_pixels",
+            remedy="Make it smaller or crop it.",
+        ) from error
+    except UnidentifiedImageError as error:
+        # Pillow gives up on the header: of a PNG because it is not one, else because it is cut.
+        if formats == ("PNG",):
+            raise ImageError(f"The file is not a picture. {READ}") from error
+        raise _corrupt(formats) from error
+    except Exception as error:
+        raise _corrupt(formats) from error
+    limits.check_size(*image.size)
+    note = _sixteen_bit_colour(data, image)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            image.load()
+    except Exception as error:
+        raise _corrupt(formats) from error
+    return _from_pil(image, limits, keep_metadata, note)
+
+
+def _corrupt(formats: tuple[str, ...]) -> ImageError:
+    return ImageError(
+        f"The {formats[0]} file is damaged or incomplete.", code="corrupt", remedy="Get it again."
+    )
+
+
+def _formats(data: bytes) -> tuple[str, ...]:
+    """Pillow's decoders for these bytes, by their signature."""
+    if not data:
+        raise ImageError("The file is empty.", code="empty", remedy="Choose another one.")
+    for signature, formats in SIGNATURES:
+        if data.startswith(signature):
+            return formats
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return ("WEBP",)
+    head = data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if b"<svg" in head:
+        raise ImageError("SVG is not supported.", remedy="Export it as PNG.")
+    if data[4:8] == b"ftyp" and data[8:12] in HEIF_BRANDS:
+        raise ImageError("HEIC and AVIF are not supported.", remedy="Convert it to JPEG or PNG.")
+    if head.startswith((b"%!ps", b"\xc5\xd0\xd3\xc6", b"%pdf")):
+        raise ImageError("PostScript and PDF are not supported.", remedy="Export it as PNG.")
+    raise ImageError(f"The file is not a picture. {READ}")
+
+
+def _sixteen_bit_colour(data: bytes, image: Image.Image) -> bool:
+    """Whether the file has 16-bit colour, which Pillow reads as 8 bits."""
+    if image.format == "PNG":
+        return data[24:25] == b"\x10" and data[25:26] in (b"\2", b"\4", b"\6")
+    if image.format == "TIFF":
+        tags = getattr(image, "tag_v2", {})
+        return image.mode in ("RGB", "RGBA", "CMYK") and 16 in tuple(tags.get(258, ()))
+    return False
+
+
+def _from_pil(
+    image: Image.Image, limits: Limits, keep_metadata: bool, sixteen_bit: bool = False
+) -> Picture:
+    """Upright, first frame, sRGB; see ``decode``."""
+    if 0 in image.size:
+        raise ImageError("The picture is empty.", code="empty")
+    limits.check_size(*image.size)
+    notes = [SIXTEEN_BITS] if sixteen_bit else []
+    form = image.format or ""
+    try:
+        if getattr(image, "is_animated", False):
+            notes.append(FIRST_FRAME)
+        metadata = _camera_data(image) if keep_metadata else None
+    except Exception:  # noqa: BLE001  # Pillow's parsers raise anything
+        metadata = None
+    try:
+        # Also fails on EXIF that cannot be read; the pixels are as they were then.
+        upright = ImageOps.exif_transpose(image)
+    except Exception:  # noqa: BLE001
+        upright = image
+        notes.append("The orientation in the metadata could not be read and was ignored.")
+    try:
+        pixels, alpha, grey, deep = _to_srgb(upright, notes)
+    except Swin2SRError:
+        raise
+    except Exception as error:
+        raise _corrupt((form or "image",)) from error
+    if alpha is not None and alpha.min() >= 1:
+        alpha = None
+    bits = 16 if sixteen_bit or deep else 8
+    return Picture(pixels, alpha, grey, bits, metadata, form, tuple(dict.fromkeys(notes)))
+
+
+def _to_srgb(
+    image: Image.Image, notes: list[str]
+) -> tuple[np.ndarray, np.ndarray | None, bool, bool]:
+    """Pixels (H, W, 3), opacity, whether grey, whether 16 bits."""
+    if image.mode.startswith("I;16"):
+        notes.append(SIXTEEN_BITS)
+        return _grey(unit_range(np.asarray(image).astype(np.uint16))), None, True, True
+    if image.mode == "I":
+        raise ImageError(
+            "The picture holds 32-bit whole numbers, whose range is unknown.",
+            code="range",
+            remedy="Convert it to 8 or 16 bits.",
+        )
+    if image.mode == "F":
+        return _grey(unit_range(np.asarray(image))), None, True, False
+    alpha = None
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        grey = image.mode in ("1", "L", "LA", "La")
+        whole = image.convert("RGBA")
+        alpha = np.asarray(whole.getchannel("A"), dtype=np.float32) / 255
+        profile = image.info.get("icc_profile")
+        image = whole.convert("L" if grey else "RGB")
+        image.info["icc_profile"] = profile
+    elif image.mode in ("1", "P"):
+        profile = image.info.get("icc_profile")
+        image = image.convert("L" if image.mode == "1" else "RGB")
+        image.info["icc_profile"] = profile
+    grey = image.mode == "L"
+    rgb = _by_profile(image, notes)
+    return np.asarray(rgb, dtype=np.float32) / np.float32(255), alpha, grey, False
+
+
+def _grey(plane: np.ndarray) -> np.ndarray:
+    return plane[..., None].repeat(3, axis=2)
+
+
+def _by_profile(image: Image.Image, notes: list[str]) -> Image.Image:
+    """RGB, through the image's colour profile where it has a usable one."""
+    data = image.info.get("icc_profile")
+    if image.mode == "LAB":
+        source: Any = ImageCms.createProfile("LAB")
+    elif data and image.mode in ("RGB", "L", "CMYK"):
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(data))
+            if "srgb" in ImageCms.getProfileDescription(source).lower():
+                return image.convert("RGB")
+        except Exception:  # noqa: BLE001
+            notes.append(PROFILE_IGNORED)
+            return image.convert("RGB")
+    else:
+        if image.mode == "CMYK":
+            notes.append("Print colours (CMYK) without a profile were converted by formula.")
+        return image.convert("RGB")
+    try:
+        target = ImageCms.createProfile("sRGB")
+        converted = ImageCms.profileToProfile(image, source, target, outputMode="RGB")
+    except Exception:  # noqa: BLE001
+        notes.append(PROFILE_IGNORED)
+        return image.convert("RGB")
+    return converted if converted is not None else image.convert("RGB")
+
+
+def _camera_data(image: Image.Image) -> bytes | None:
+    """EXIF without position, orientation, thumbnail and the maker's private notes."""
+    exif = image.getexif()
+    camera = exif.get_ifd(ExifTags.IFD.Exif)
+    for tag in PRIVATE_TAGS:
+        camera.pop(tag, None)
+    for tag in list(exif):
+        if tag not in KEPT_TAGS:
+            exif.pop(tag, None)
+    return exif.tobytes() if len(exif) or camera else None
+
+
+# Of the first directory: what names the picture, its maker and the camera. All else there
+# describes pixels that no longer exist, or is private to some program.
+KEPT_TAGS = frozenset(
+    int(tag)
+    for tag in (
+        ExifTags.Base.ImageDescription,
+        ExifTags.Base.Make,
+        ExifTags.Base.Model,
+        ExifTags.Base.Software,
+        ExifTags.Base.DateTime,
+        ExifTags.Base.Artist,
+        ExifTags.Base.Copyright,
+        ExifTags.IFD.Exif,
+    )
+)
+# Of the camera's directory: the maker's notes, the old size, a link to a further directory.
+PRIVATE_TAGS = (
+    int(ExifTags.Base.MakerNote),
+    int(ExifTags.Base.ExifImageWidth),
+    int(ExifTags.Base.ExifImageHeight),
+    int(ExifTags.Base.ExifInteroperabilityOffset),
+)
