@@ -23,10 +23,15 @@ def from_tensor(tensor: Any, limits: Limits) -> Picture:
             f"A tensor picture has shape (C, H, W) or (1, C, H, W) with 1 to 4 channels, "
             f"not {tuple(tensor.shape)}."
         )
-    tensor = tensor.detach().cpu().permute(1, 2, 0)
-    if tensor.dtype == torch.bfloat16:
-        tensor = tensor.float()
-    return from_array(tensor.numpy(), limits)
+    try:
+        tensor = tensor.detach().cpu().permute(1, 2, 0)
+        array = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
+    except (TypeError, RuntimeError) as error:  # numpy has no such type; no values at all
+        raise KindError(
+            f"Pictures are uint8, uint16 or floating point in 0..1, not {tensor.dtype} of "
+            f"{tensor.device}."
+        ) from error
+    return from_array(array, limits)
 
 
 def from_array(array: np.ndarray, limits: Limits) -> Picture:

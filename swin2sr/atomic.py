@@ -25,10 +25,14 @@ def write_file(path: str | os.PathLike[str], write: Callable[[BinaryIO], object]
         OutputError: the file cannot be written; nothing is left behind.
     """
     target = Path(path)
+    if not _is_possible(target):
+        raise OutputError(f"{str(target)!r} cannot be written: no file can have this name.")
     mark = hashlib.sha256(os.fsencode(target.name)).hexdigest()[:12]
     partial = target.parent / f".{mark}.{os.getpid()}.{threading.get_ident()}.partial"
     try:
         _remove_orphans(target.parent, mark)
+        # One of our own number is left by a killed process that had it before, as in a container.
+        partial.unlink(missing_ok=True)
         with open(partial, "xb") as file:
             write(file)
             file.flush()
@@ -44,17 +48,26 @@ def write_file(path: str | os.PathLike[str], write: Callable[[BinaryIO], object]
             partial.unlink(missing_ok=True)
 
 
+def _is_possible(path: Path) -> bool:
+    try:
+        return b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
+
+
 def _remove_orphans(folder: Path, mark: str) -> None:
     for left in folder.glob(f".{mark}.*.partial"):
         owner = left.name.split(".")[2]
-        if owner.isdigit() and not _is_running(int(owner)):
+        if owner.isdecimal() and not _is_running(int(owner)):
             left.unlink(missing_ok=True)
 
 
 def _is_running(process: int) -> bool:
+    if os.name == "nt":  # there, asking with signal 0 would interrupt it
+        return True
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except OSError:
         return True

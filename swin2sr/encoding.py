@@ -16,6 +16,7 @@ from swin2sr.errors import ConfigError, ImageError
 from swin2sr.picture import Picture
 
 LONGEST = {"png": 2**31 - 1, "jpeg": 65500, "webp": 16383}  # side in pixels each encoder takes
+LINE_BREAKS = "\u2028\u2029"
 STEM_BYTES = 180  # of UTF-8; leaves room for what is appended in a name of 255
 
 
@@ -64,10 +65,12 @@ def encode(
         format: "png" (lossless), "jpeg" or "webp".
         quality: 1..100, of JPEG and WebP.
     Raises:
-        ImageError: side_too_long. ConfigError: an unknown format.
+        ImageError: side_too_long. ConfigError: an unknown format, a quality outside 1..100.
         OutputError: the file cannot be written.
     """
     check_size(picture.size, format)
+    if not 1 <= quality <= 100:
+        raise ConfigError(f"The quality is a number in 1..100, not {quality!r}.")
     if format == "jpeg" and picture.alpha is not None:
         opacity = picture.alpha[..., None]
         flat = picture.pixels * opacity + (1 - opacity)
@@ -115,7 +118,7 @@ def output_name(source: str, family: str, scale: int, suffix: str = ".png") -> s
     """
     name = unicodedata.normalize("NFC", re.split(r"[/\\]", source)[-1])
     stem = os.path.splitext(name)[0]
-    stem = "".join(c for c in stem if not unicodedata.category(c).startswith("C"))
+    stem = "".join(c for c in stem if unicodedata.category(c)[0] != "C" and c not in LINE_BREAKS)
     stem = re.sub(r'[<>:"|?*]', "_", stem).strip(" .-")
     stem = stem.encode("utf-8")[:STEM_BYTES].decode("utf-8", "ignore") or "image"
     return f"{stem}_{family}_x{scale}{suffix}"

@@ -9,7 +9,11 @@ from __future__ import annotations
 import io
 import os
 import stat
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -51,6 +55,7 @@ READ = "PNG, JPEG, WebP, BMP, TIFF and GIF are read."
 HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1", b"avif", b"avis")
 FIRST_FRAME = "The file holds several pictures; the first was used."
 PROFILE_IGNORED = "The colour profile could not be used and was ignored."
+QUIET = threading.Lock()  # warning filters belong to the whole process
 
 
 def decode(source: Any, *, limits: Limits = DEFAULT_LIMITS, keep_metadata: bool = False) -> Picture:
@@ -65,7 +70,7 @@ def decode(source: Any, *, limits: Limits = DEFAULT_LIMITS, keep_metadata: bool 
         ``Picture``; a change that is not an error is one of its notes.
     Raises:
         ImageError: empty, not_found, not_an_image, corrupt, too_many_bytes, too_many_pixels,
-            side_too_long, range, nan.
+            side_too_long, range, nan, memory.
         ShapeError, KindError: an array that is no picture; a source of another type.
     """
     if isinstance(source, Picture):
@@ -92,10 +97,12 @@ def decode(source: Any, *, limits: Limits = DEFAULT_LIMITS, keep_metadata: bool 
 
 
 def _read_path(path: Path, limits: Limits) -> bytes:
-    try:
+    def without_waiting(name: str, flags: int) -> int:
         # A pipe without a writer would block an ordinary open for ever.
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-        with os.fdopen(descriptor, "rb") as file:
+        return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
+
+    try:
+        with open(path, "rb", opener=without_waiting) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise ImageError(f"{str(path)!r} is not a file.")
             return _read(file, limits)
@@ -109,7 +116,10 @@ def _read_path(path: Path, limits: Limits) -> bytes:
 
 
 def _read(file: BinaryIO, limits: Limits) -> bytes:
-    data = file.read(limits.bytes + 1)
+    try:
+        data = file.read(limits.bytes + 1)
+    except (OSError, ValueError) as error:  # a closed file is a ValueError
+        raise ImageError(f"The file cannot be read: {error}.") from error
     if not isinstance(data, bytes):
         raise KindError("The file is open for text; open it in binary mode.")
     return data
@@ -118,14 +128,40 @@ def _read(file: BinaryIO, limits: Limits) -> bytes:
 def _from_bytes(data: bytes, limits: Limits, keep_metadata: bool) -> Picture:
     limits.check_bytes(len(data))
     formats = _formats(data)
+    with _quiet():
+        image = _open(data, formats, limits)
+        limits.check_size(*image.size)
+        _check_tiles(image, limits)
+        sixteen_bit = _sixteen_bit_colour(data, image)
+        try:
+            image.load()
+            _finish(data, image)
+        except MemoryError as error:
+            raise _no_memory() from error
+        except Exception as error:
+            raise _corrupt(formats) from error
+        picture = _from_pil(image, limits, keep_metadata, sixteen_bit)
+    # Pillow reads 16-bit grey with opacity as colour.
+    grey_alpha = formats == ("PNG",) and data[24:26] == b"\x10\4"
+    return replace(picture, grey=True) if grey_alpha else picture
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without Pillow's warnings: of sizes our own limits allow or refuse, of odd metadata."""
+    with QUIET, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _open(data: bytes, formats: tuple[str, ...], limits: Limits) -> Image.Image:
+    """The header, read; no pixels yet."""
     try:
-        with warnings.catch_warnings():
-            # Pillow warns of sizes that our own limits, checked next, allow or refuse.
-            warnings.simplefilter("ignore")
-            image = Image.open(io.BytesIO(data), formats=formats)
+        return Image.open(io.BytesIO(data), formats=formats)
     except Image.DecompressionBombError as error:
+        most = min(limits.pixels, 2 * (Image.MAX_IMAGE_PIXELS or limits.pixels))
         raise ImageError(
-            f"The picture has far more pixels than the limit of {limits.pixels / 1e6:.0f} million.",
+            f"The picture has far more pixels than the limit of {most / 1e6:.0f} million.",
             code="too_many_pixels",
             remedy="Make it smaller or crop it.",
         ) from error
@@ -134,22 +170,54 @@ def _from_bytes(data: bytes, limits: Limits, keep_metadata: bool) -> Picture:
         if formats == ("PNG",):
             raise ImageError(f"The file is not a picture. {READ}") from error
         raise _corrupt(formats) from error
+    except MemoryError as error:
+        raise _no_memory() from error
     except Exception as error:
         raise _corrupt(formats) from error
-    limits.check_size(*image.size)
-    note = _sixteen_bit_colour(data, image)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            image.load()
-    except Exception as error:
-        raise _corrupt(formats) from error
-    return _from_pil(image, limits, keep_metadata, note)
+
+
+def _check_tiles(image: Image.Image, limits: Limits) -> None:
+    """A TIFF of 16 x 16 pixels may say its tiles have a thousand million, all decoded."""
+    tags = getattr(image, "tag_v2", {})
+    width, height = tags.get(322), tags.get(323)
+    if isinstance(width, int) and isinstance(height, int):
+        limits.check_size(width, height)
+
+
+def _finish(data: bytes, image: Image.Image) -> None:
+    """Do in place what Pillow's decoders leave undone: grey of few bits, 12 bits, or negative."""
+    if image.format == "PNG":
+        # The transparent level is not scaled to 8 bits as the pixels are.
+        depth, level = data[24], image.info.get("transparency")
+        if image.mode == "L" and depth in (2, 4) and isinstance(level, int):
+            image.info["transparency"] = level * 255 // (2**depth - 1)
+    elif image.format == "TIFF" and (image.mode == "F" or image.mode.startswith("I;16")):
+        tags = getattr(image, "tag_v2", {})
+        values = np.asarray(image)
+        twelve, negative = tuple(tags.get(258, ())) == (12,), tags.get(262) == 0
+        if not (twelve or negative):
+            return
+        if image.mode == "F":
+            changed = np.float32(1) - values
+        else:
+            levels = values.astype(np.uint32) * (65535 if twelve else 1) // (4095 if twelve else 1)
+            changed = (65535 - levels if negative else levels).astype(values.dtype)
+        image.paste(Image.frombytes(image.mode, image.size, changed.tobytes()))
 
 
 def _corrupt(formats: tuple[str, ...]) -> ImageError:
     return ImageError(
-        f"The {formats[0]} file is damaged or incomplete.", code="corrupt", remedy="Get it again."
+        f"The {formats[0]} file is damaged, incomplete or of a rare kind that is not read.",
+        code="corrupt",
+        remedy="Get it again, or save it as PNG.",
+    )
+
+
+def _no_memory() -> ImageError:
+    return ImageError(
+        "There is not enough memory to decode the picture.",
+        code="memory",
+        remedy="Make it smaller.",
     )
 
 
@@ -192,11 +260,16 @@ def _from_pil(
     notes = [SIXTEEN_BITS] if sixteen_bit else []
     form = image.format or ""
     try:
-        if getattr(image, "is_animated", False):
-            notes.append(FIRST_FRAME)
+        several = bool(getattr(image, "is_animated", False))
+    except Exception:  # noqa: BLE001  # the second picture is damaged; Pillow raises anything
+        several = True
+    if several:
+        notes.append(FIRST_FRAME)
+    try:
         metadata = _camera_data(image) if keep_metadata else None
-    except Exception:  # noqa: BLE001  # Pillow's parsers raise anything
+    except Exception:  # noqa: BLE001
         metadata = None
+        notes.append("The camera's data could not be read and was left out.")
     try:
         # Also fails on EXIF that cannot be read; the pixels are as they were then.
         upright = ImageOps.exif_transpose(image)
@@ -207,6 +280,8 @@ def _from_pil(
         pixels, alpha, grey, deep = _to_srgb(upright, notes)
     except Swin2SRError:
         raise
+    except MemoryError as error:
+        raise _no_memory() from error
     except Exception as error:
         raise _corrupt((form or "image",)) from error
     if alpha is not None and alpha.min() >= 1:
@@ -221,7 +296,11 @@ def _to_srgb(
     """Pixels (H, W, 3), opacity, whether grey, whether 16 bits."""
     if image.mode.startswith("I;16"):
         notes.append(SIXTEEN_BITS)
-        return _grey(unit_range(np.asarray(image).astype(np.uint16))), None, True, True
+        _note_unused_profile(image, notes)
+        levels = np.asarray(image).astype(np.uint16)
+        hidden = image.info.get("transparency")
+        opacity = (levels != hidden).astype(np.float32) if isinstance(hidden, int) else None
+        return _grey(unit_range(levels)), opacity, True, True
     if image.mode == "I":
         raise ImageError(
             "The picture holds 32-bit whole numbers, whose range is unknown.",
@@ -229,11 +308,12 @@ def _to_srgb(
             remedy="Convert it to 8 or 16 bits.",
         )
     if image.mode == "F":
+        _note_unused_profile(image, notes)
         return _grey(unit_range(np.asarray(image))), None, True, False
     alpha = None
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         grey = image.mode in ("1", "L", "LA", "La")
-        whole = image.convert("RGBA")
+        whole = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
         alpha = np.asarray(whole.getchannel("A"), dtype=np.float32) / 255
         profile = image.info.get("icc_profile")
         image = whole.convert("L" if grey else "RGB")
@@ -251,6 +331,11 @@ def _grey(plane: np.ndarray) -> np.ndarray:
     return plane[..., None].repeat(3, axis=2)
 
 
+def _note_unused_profile(image: Image.Image, notes: list[str]) -> None:
+    if image.info.get("icc_profile"):
+        notes.append(PROFILE_IGNORED)
+
+
 def _by_profile(image: Image.Image, notes: list[str]) -> Image.Image:
     """RGB, through the image's colour profile where it has a usable one."""
     data = image.info.get("icc_profile")
@@ -259,7 +344,7 @@ def _by_profile(image: Image.Image, notes: list[str]) -> Image.Image:
     elif data and image.mode in ("RGB", "L", "CMYK"):
         try:
             source = ImageCms.ImageCmsProfile(io.BytesIO(data))
-            if "srgb" in ImageCms.getProfileDescription(source).lower():
+            if image.mode != "CMYK" and _is_srgb(source):
                 return image.convert("RGB")
         except Exception:  # noqa: BLE001
             notes.append(PROFILE_IGNORED)
@@ -277,16 +362,28 @@ def _by_profile(image: Image.Image, notes: list[str]) -> Image.Image:
     return converted if converted is not None else image.convert("RGB")
 
 
+def _is_srgb(profile: ImageCms.ImageCmsProfile) -> bool:
+    """By name and by what it does: conversion would change no more than roundings."""
+    if "srgb" not in ImageCms.getProfileDescription(profile).lower():
+        return False
+    ramp = np.linspace(0, 255, 6).round().astype(np.uint8)
+    probe = Image.fromarray(np.stack(np.meshgrid(ramp, ramp, ramp), axis=-1).reshape(36, 6, 3))
+    target = ImageCms.createProfile("sRGB")
+    converted = ImageCms.profileToProfile(probe, profile, target, outputMode="RGB")
+    difference = np.asarray(converted, dtype=np.int16) - np.asarray(probe)
+    return bool(np.abs(difference).max() <= 3)
+
+
 def _camera_data(image: Image.Image) -> bytes | None:
     """EXIF without position, orientation, thumbnail and the maker's private notes."""
-    exif = image.getexif()
-    camera = exif.get_ifd(ExifTags.IFD.Exif)
-    for tag in PRIVATE_TAGS:
-        camera.pop(tag, None)
-    for tag in list(exif):
-        if tag not in KEPT_TAGS:
-            exif.pop(tag, None)
-    return exif.tobytes() if len(exif) or camera else None
+    # Taken into a new one: the image's own still has to say which way is up.
+    source, kept = image.getexif(), Image.Exif()
+    kept.update({tag: value for tag, value in source.items() if tag in KEPT_TAGS})
+    camera = source.get_ifd(ExifTags.IFD.Exif)
+    kept.get_ifd(ExifTags.IFD.Exif).update(
+        {tag: value for tag, value in camera.items() if tag not in PRIVATE_TAGS}
+    )
+    return kept.tobytes() if len(kept) or len(kept.get_ifd(ExifTags.IFD.Exif)) else None
 
 
 # Of the first directory: what names the picture, its maker and the camera. All else there
@@ -301,7 +398,6 @@ KEPT_TAGS = frozenset(
         ExifTags.Base.DateTime,
         ExifTags.Base.Artist,
         ExifTags.Base.Copyright,
-        ExifTags.IFD.Exif,
     )
 )
 # Of the camera's directory: the maker's notes, the old size, a link to a further directory.

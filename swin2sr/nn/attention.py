@@ -87,6 +87,27 @@ class Attend(nn.Module):
         return weights @ value, weights
 
 
+def scale_to_unit(vectors: Tensor, scale: Tensor, spread: Tensor) -> Tensor:
+    """Bring every head's vector to a given length.
+
+    Args:
+        vectors: (n, N, heads * d); overwritten when no gradients are recorded.
+        scale: (heads,) lengths wanted.
+        spread: (heads, heads * d) of 0 and 1, which head a feature belongs to.
+    Returns:
+        (n, N, heads * d).
+    """
+    if vectors.dtype == torch.bfloat16:
+        # Sums and products over d features are slow in this format, matrix products fast.
+        squares = vectors.square() @ spread.mT
+        factors = (squares.clamp_min(1e-24).rsqrt() * scale) @ spread
+        return vectors * factors if torch.is_grad_enabled() else vectors.mul_(factors)
+    heads = vectors.unflatten(-1, (len(scale), -1))
+    length = torch.linalg.vector_norm(heads, dim=-1, keepdim=True).clamp_min(1e-12)
+    factors = scale[:, None] / length
+    return (heads * factors if torch.is_grad_enabled() else heads.mul_(factors)).flatten(-2)
+
+
 class PositionBias(nn.Module):
     """The small MLP that turns log-spaced offsets into a bias per head (Swin V2, eq. 3)."""
 
@@ -111,12 +132,14 @@ class Constants(NamedTuple):
     Attributes:
         bias: (kinds, heads, N, N), position bias and shift masks; one kind without shift, else 4.
         qkv_bias: (3*dim,) or None.
-        scale: (2, heads, 1), what unit queries (the temperature) and unit keys (1) are scaled by.
+        scale: (2*heads,), what unit queries (the temperature) and unit keys (1) are scaled by.
+        spread: (2*heads, 2*dim) of 0 and 1, which head each feature of query and key belongs to.
     """
 
     bias: Tensor
     qkv_bias: Tensor | None
     scale: Tensor
+    spread: Tensor
 
 
 class CosineWindowAttention(nn.Module):
@@ -176,8 +199,11 @@ class CosineWindowAttention(nn.Module):
         qkv_bias = None
         if self.q_bias is not None and self.v_bias is not None:
             qkv_bias = torch.cat([self.q_bias, torch.zeros_like(self.q_bias), self.v_bias])
-        temperature = self.logit_scale.clamp(max=MAX_LOGIT_SCALE).exp().squeeze(-1)
-        return Constants(bias, qkv_bias, torch.stack([temperature, torch.ones_like(temperature)]))
+        temperature = self.logit_scale.clamp(max=MAX_LOGIT_SCALE).exp().flatten()
+        scale = torch.cat([temperature, torch.ones_like(temperature)])
+        one_each = torch.eye(len(scale), dtype=scale.dtype, device=scale.device)
+        spread = one_each.repeat_interleave(self.qkv.in_features // self.heads, dim=1)
+        return Constants(bias, qkv_bias, scale, spread)
 
     def train(self, mode: bool = True) -> CosineWindowAttention:
         """Also forgets the kept constants, which writes through ``.data`` would not invalidate."""
@@ -201,24 +227,20 @@ class CosineWindowAttention(nn.Module):
         Returns:
             (n, N, dim) and weights (n, heads, N, N) or None.
         """
-        bias, qkv_bias, scale = self.constants()
-        qkv = F.linear(windows, self.qkv.weight, qkv_bias)
-        qkv = qkv.unflatten(-1, (3, self.heads, -1))  # (n, N, 3, heads, d)
-        query_key = qkv[:, :, :2]
-        length = torch.linalg.vector_norm(query_key, dim=-1, keepdim=True).clamp_min(1e-12)
-        if torch.is_grad_enabled():
-            query_key = query_key * (scale / length)
-        else:
-            query_key.mul_(scale / length)  # qkv is this call's own
+        constants = self.constants()
+        qkv = F.linear(windows, self.qkv.weight, constants.qkv_bias)
+        width = 2 * windows.shape[-1]
+        query_key = scale_to_unit(qkv[..., :width], constants.scale, constants.spread)
+        query_key = query_key.unflatten(-1, (2, self.heads, -1))
         query, key = query_key.transpose(1, 3).unbind(2)  # (n, heads, N, d)
-        value = qkv[:, :, 2].transpose(1, 2)
+        value = qkv[..., width:].unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
         mixed_parts, weight_parts, start = [], [], 0
         for count, kind in kinds:
             part = slice(start, start + count)
             start += count
             mixed, weights = self.attend(
-                query[part], key[part], value[part], bias[kind], need_weights
+                query[part], key[part], value[part], constants.bias[kind], need_weights
             )
             mixed_parts.append(mixed.transpose(1, 2))
             if weights is not None:
