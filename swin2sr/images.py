@@ -11,6 +11,7 @@ import os
 import stat
 import threading
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -187,6 +188,7 @@ def _check_tiles(image: Image.Image, limits: Limits) -> None:
 def _finish(data: bytes, image: Image.Image) -> None:
     """Do in place what Pillow's decoders leave undone: grey of few bits, 12 bits, or negative."""
     if image.format == "PNG":
+        _check_sums(data)
         # The transparent level is not scaled to 8 bits as the pixels are.
         depth, level = data[24], image.info.get("transparency")
         if image.mode == "L" and depth in (2, 4) and isinstance(level, int):
@@ -203,6 +205,17 @@ def _finish(data: bytes, image: Image.Image) -> None:
             levels = values.astype(np.uint32) * (65535 if twelve else 1) // (4095 if twelve else 1)
             changed = (65535 - levels if negative else levels).astype(values.dtype)
         image.paste(Image.frombytes(image.mode, image.size, changed.tobytes()))
+
+
+def _check_sums(data: bytes) -> None:
+    """Pillow leaves the last of a PNG's pixels unchecked. Raises ValueError."""
+    at, view = 8, memoryview(data)
+    while at + 12 <= len(data) and data[at + 4 : at + 8] != b"IEND":
+        end = at + 8 + int.from_bytes(data[at : at + 4], "big")
+        wanted = int.from_bytes(data[end : end + 4], "big")
+        if data[at + 4 : at + 8] == b"IDAT" and zlib.crc32(view[at + 4 : end]) != wanted:
+            raise ValueError("a checksum is wrong")
+        at = end + 4
 
 
 def _corrupt(formats: tuple[str, ...]) -> ImageError:

@@ -1,4 +1,4 @@
-"""Arrays, tensors and file objects as pictures: what is accepted, what it means, what is refused."""
+"""Arrays, tensors and file objects as pictures: what is accepted, and what it means."""
 
 from __future__ import annotations
 

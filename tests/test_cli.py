@@ -310,6 +310,24 @@ def _last_unreported(finished: list[Path]) -> set[Path]:
     return {finished[-1].with_name(f"{number:03}_swin2sr_x2.png")}
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_io_01_after_a_kill_results_are_whole_and_the_next_run_finishes(
+    model: Path, run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    for number in range(40):
+        _picture(tmp_path / "in" / f"{number:02}.png", size=(64, 64))
+    with _child(model, tmp_path / "in", "-o", tmp_path / "out") as child:
+        assert child.stdout is not None
+        child.stdout.readline()  # one picture is done
+        child.kill()
+    finished = list((tmp_path / "out").glob("*.png"))
+    assert 1 <= len(finished) < 40
+    assert all(_pixels(path).shape == (128, 128, 3) for path in finished)
+    assert run(tmp_path / "in", "-o", tmp_path / "out") == 1  # those that exist are kept
+    assert len(list((tmp_path / "out").iterdir())) == 40  # all, and no remains
+
+
 def test_io_08_one_bad_file_among_many(
     run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

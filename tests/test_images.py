@@ -113,8 +113,7 @@ def test_img_24_sixteen_bit_grey_png_is_scaled_with_a_note() -> None:
     assert "16 bits" in picture.notes[0]
 
 
-@pytest.mark.parametrize("big", [0, 1])
-@pytest.mark.parametrize("negative", [0, 1])
+@pytest.mark.parametrize(("big", "negative"), [(0, 0), (1, 0), (0, 1)])
 def test_img_24_sixteen_bit_grey_tiff_is_scaled_and_never_a_negative(
     big: int, negative: int
 ) -> None:
@@ -311,7 +310,7 @@ def matrix_profile(name: bytes, primaries: list[tuple[float, float, float]], gam
         body += data + bytes(-len(data) % 4)
     head = b"\0\0\0\0\x02\x10\0\0mntrRGB XYZ " + bytes(12) + b"acsp" + bytes(28)
     head += struct.pack(">3i", 63190, 65536, 54061) + bytes(48)
-    return struct.pack(">I", 128 + len(table) + len(body)) + head[4:] + table + body
+    return struct.pack(">I", 128 + len(table) + len(body)) + head + table + body
 
 
 SRGB = [(0.4361, 0.2225, 0.0139), (0.3851, 0.7169, 0.0971), (0.1431, 0.0606, 0.7141)]

@@ -24,12 +24,12 @@ RGB_MEAN = (0.4488, 0.4371, 0.4040)  # of DIV2K, in 0..1; grey networks use 0
 
 def drop_path_rates(config: Swin2SRConfig) -> list[list[float]]:
     """Stochastic depth per group and layer: linear from 0 to ``drop_path_rate`` over all layers."""
-    rates = torch.linspace(0, config.drop_path_rate, sum(config.depths)).tolist()
+    rates = torch.linspace(0, config.drop_path_rate, sum(config.depths), device="cpu").tolist()
     return [list(part) for part in _split(rates, config.depths)]
 
 
 def _split(values: list[float], sizes: tuple[int, ...]) -> list[list[float]]:
-    ends = torch.tensor(sizes).cumsum(0).tolist()
+    ends = torch.tensor(sizes, device="cpu").cumsum(0).tolist()
     return [values[end - size : end] for end, size in zip(ends, sizes, strict=True)]
 
 
