@@ -159,8 +159,8 @@ def test_numbers_that_are_not_finite_in_float32_are_an_error(factor: float) -> N
 
 def with_bfloat16(monkeypatch: pytest.MonkeyPatch, share_of_time: float) -> None:
     monkeypatch.setattr(hardware, "has_fast_bfloat16", lambda device: True)
-    seconds = {"float32": 1.0, "bfloat16": share_of_time}
-    monkeypatch.setattr(Engine, "_rate", lambda self, precision: seconds[precision])
+    times = {"float32": (1.0, 3.0), "bfloat16": (9.0, share_of_time)}
+    monkeypatch.setattr(Engine, "_times", lambda self, precision: times[precision])
 
 
 @pytest.mark.parametrize(("share", "chosen"), [(0.5, "bfloat16"), (0.95, "float32")])
@@ -197,6 +197,11 @@ def test_auto_is_float32_without_hardware_and_without_trying(
     model = Enlarge()
     assert on_cpu(model, "auto").precision == "float32"
     assert model.runs == []
+
+
+def test_the_slowest_of_the_timed_runs_is_the_speed(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_bfloat16(monkeypatch, 0.5)
+    assert on_cpu(Enlarge(), "float32").seconds_per_pixel() == 3.0
 
 
 def test_an_unknown_precision_names_the_choices() -> None:
