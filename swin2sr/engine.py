@@ -118,10 +118,11 @@ class Engine:
     @property
     def precision(self) -> str:
         """The format computed in; for "auto" the first question runs the network once or twice."""
-        with self._lock:
-            if self._precision is None:
-                self._precision = self._choose()
-            return self._precision
+        if self._precision is None:  # what is known is told while another thread computes
+            with self._lock:
+                if self._precision is None:
+                    self._precision = self._choose()
+        return self._precision
 
     @property
     def numpy_dtype(self) -> type[np.floating]:
@@ -167,8 +168,7 @@ class Engine:
         Measured once for each precision and number of threads, by up to three small runs, of
         which the slowest counts.
         """
-        with self._lock:
-            return max(self._times(self.precision))
+        return max(self._times(self.precision))
 
     def knows_speed(self) -> bool:
         """Whether ``seconds_per_pixel`` answers without running anything."""
@@ -177,7 +177,9 @@ class Engine:
     def _times(self, precision: str) -> tuple[float, ...]:
         """Seconds per pixel of a few runs on the sample picture."""
         key = (precision, torch.get_num_threads())
-        if key not in self._speeds:
+        if key in self._speeds:
+            return self._speeds[key]
+        with self._lock:
             pixels = self._sample()
             self._forward(precision, pixels, None)  # the first run also fills caches
             times: list[float] = []
@@ -187,7 +189,7 @@ class Engine:
                 times.append(time.perf_counter() - start)
             area = pixels.shape[2] * pixels.shape[3]
             self._speeds[key] = tuple(seconds / area for seconds in times)
-        return self._speeds[key]
+            return self._speeds[key]
 
     def _sample(self) -> Tensor:
         side = round_up(SAMPLE_SIDE, self.config.window_size)
@@ -209,10 +211,11 @@ class Engine:
         # A comparison with NaN is False: numbers that are not finite do not agree either.
         if not float(difference.abs().mean()) <= TOLERANCE:
             self.notes += ("bfloat16 is not accurate enough with this model: float32 is used.",)
-            return "float32"
         # The fastest runs are those that other work on the machine disturbed least.
-        faster = min(self._times("bfloat16")) <= WORTHWHILE * min(self._times("float32"))
-        return "bfloat16" if faster else "float32"
+        elif min(self._times("bfloat16")) <= WORTHWHILE * min(self._times("float32")):
+            return "bfloat16"
+        self._networks.pop("bfloat16", None)
+        return "float32"
 
     def _float16_fault(self) -> str:
         if self.device.type != "cuda":

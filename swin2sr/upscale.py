@@ -167,10 +167,8 @@ class Upscaler:
                 f"The model {found.name!r} enlarges by {found.config.upscale}, not by {scale}.",
                 remedy=f"Models exist for the scales {', '.join(map(str, offered))}.",
             )
-        model = Swin2SRForImageSuperResolution(found.config)
-        model.load_state_dict(found.state, strict=True)
         return cls(
-            model.eval(),
+            Swin2SRForImageSuperResolution.from_checkpoint(found),
             device=device,
             precision=precision,
             name=found.name,

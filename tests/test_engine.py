@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
@@ -197,6 +198,14 @@ def test_auto_is_float32_without_hardware_and_without_trying(
     model = Enlarge()
     assert on_cpu(model, "auto").precision == "float32"
     assert model.runs == []
+
+
+def test_what_is_known_is_told_while_another_thread_computes() -> None:
+    one = on_cpu(Enlarge())
+    speed = one.seconds_per_pixel()
+    with one._lock, ThreadPoolExecutor(1) as pool:
+        assert pool.submit(one.seconds_per_pixel).result(timeout=30) == speed
+        assert pool.submit(lambda: one.precision).result(timeout=30) == "float32"
 
 
 def test_the_slowest_of_the_timed_runs_is_the_speed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ PSNR = {
 
 
 @pytest.mark.benchmark
+@pytest.mark.timeout(900)  # five whole pictures
 def test_lightweight_x2_on_set5(shared_data: Path) -> None:
     weights = shared_data / "weights" / "swin2SR-lightweight-x2-64"
     if not weights.is_dir() or not (shared_data / "benchmarks" / "Set5").is_dir():
