@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import multiprocessing
 import pickle
 import threading
@@ -412,6 +413,15 @@ def test_arr_12_no_tile_is_the_whole_picture(tile: int | None) -> None:
     assert report.tile is None
 
 
+def test_a_model_of_absolute_positions_is_not_cut_unless_asked() -> None:
+    model = lively(TINY.replace(use_absolute_embeddings=True, image_size=16))
+    one = Upscaler(model, device="cpu", precision="float32")
+    _, report = steps_of(one, noise(200, 200))
+    assert report.tile is None
+    _, report = steps_of(one, noise(20, 20), tile=8)
+    assert "absolute positions" in report.notes[0]
+
+
 def test_an_unknown_argument_is_not_swallowed() -> None:
     with pytest.raises(TypeError):
         upscaler()(noise(8, 8), tiles=16)  # type: ignore[call-overload]
@@ -487,6 +497,20 @@ def test_arr_13_a_model_in_train_mode_gives_the_same_and_no_memory_is_kept() -> 
     assert one(noise(16, 16)).tobytes() == expected
     assert all(module.training for module in model.modules())
     assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_arr_13_twenty_calls_leave_no_tensor_behind() -> None:
+    one, pixels = upscaler(), noise(16, 16)
+
+    def alive() -> int:
+        gc.collect()
+        return sum(type(thing) is torch.Tensor for thing in gc.get_objects())
+
+    one(pixels)
+    before = alive()
+    for _ in range(20):
+        one(pixels)
+    assert alive() == before
 
 
 def test_training_goes_on_after_upscaling() -> None:

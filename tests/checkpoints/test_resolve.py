@@ -518,6 +518,8 @@ def test_a_token_is_for_the_hub_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", "secret")
+    # The app, which other tests import, tells the library to send no token unasked.
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_IMPLICIT_TOKEN", False)
     storage.files = hub.files
     hub.elsewhere = storage.url if redirected else ""
     assert load("tiny-x2", cache_dir=cache_dir).sha256 == pinned.sha256

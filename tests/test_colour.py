@@ -1,0 +1,50 @@
+"""Brightness apart from colour, and back together."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from swin2sr.colour import brightness, with_colour_of
+from swin2sr.errors import ShapeError
+
+
+def colours(height: int = 12, width: int = 10) -> np.ndarray:
+    return np.random.default_rng(3).random((height, width, 3), dtype=np.float32)
+
+
+def test_brightness_is_what_jpeg_files_hold() -> None:
+    levels = (colours() * 255).round().astype(np.uint8)
+    expected = np.asarray(Image.fromarray(levels).convert("YCbCr"))[..., 0]
+    assert abs(brightness(levels / np.float32(255)) * 255 - expected).max() <= 1
+
+
+def test_brightness_of_grey_is_the_grey() -> None:
+    grey = colours()[..., :1].repeat(3, axis=2)
+    np.testing.assert_allclose(brightness(grey), grey[..., 0], atol=1e-6)
+
+
+def test_a_picture_is_its_brightness_and_its_colours() -> None:
+    pixels = colours()
+    np.testing.assert_allclose(with_colour_of(pixels, brightness(pixels)), pixels, atol=1e-5)
+
+
+@pytest.mark.parametrize("scale", [1, 2, 3])
+def test_the_result_has_the_restored_brightness(scale: int) -> None:
+    restored = np.random.default_rng(4).random((12 * scale, 10 * scale), dtype=np.float32)
+    result = with_colour_of(colours(), restored)
+    assert result.shape == (12 * scale, 10 * scale, 3)
+    assert result.dtype == np.float32
+    np.testing.assert_allclose(brightness(result), restored, atol=1e-5)
+
+
+def test_flat_colours_stay_flat_when_enlarged() -> None:
+    pixels = np.full((6, 6, 3), (0.2, 0.5, 0.7), np.float32)
+    result = with_colour_of(pixels, brightness(pixels).repeat(2, 0).repeat(2, 1))
+    np.testing.assert_allclose(result, np.broadcast_to(pixels[0, 0], (12, 12, 3)), atol=1e-5)
+
+
+def test_a_brightness_of_another_shape_is_refused() -> None:
+    with pytest.raises(ShapeError, match=r"\(12, 10\)"):
+        with_colour_of(colours(), np.zeros((13, 10), np.float32))
