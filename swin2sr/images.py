@@ -57,6 +57,11 @@ HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1", b"
 FIRST_FRAME = "The file holds several pictures; the first was used."
 PROFILE_IGNORED = "The colour profile could not be used and was ignored."
 QUIET = threading.Lock()  # warning filters belong to the whole process
+if hasattr(os, "register_at_fork"):
+    # A child forked while another thread decodes would find the lock taken for ever.
+    os.register_at_fork(
+        before=QUIET.acquire, after_in_parent=QUIET.release, after_in_child=QUIET.release
+    )
 
 
 def decode(source: Any, *, limits: Limits = DEFAULT_LIMITS, keep_metadata: bool = False) -> Picture:
