@@ -168,28 +168,31 @@ class Engine:
         Measured once for each precision and number of threads, by up to three small runs, of
         which the slowest counts.
         """
-        return max(self._times(self.precision))
+        precision = self.precision
+        if self._times(precision) is None:
+            with self._lock:
+                self._try(precision)
+        return max(self._times(precision) or ())
 
     def knows_speed(self) -> bool:
         """Whether ``seconds_per_pixel`` answers without running anything."""
-        return (self._precision or "", torch.get_num_threads()) in self._speeds
+        return self._precision is not None and self._times(self._precision) is not None
 
-    def _times(self, precision: str) -> tuple[float, ...]:
-        """Seconds per pixel of a few runs on the sample picture."""
-        key = (precision, torch.get_num_threads())
-        if key in self._speeds:
-            return self._speeds[key]
-        with self._lock:
-            pixels = self._sample()
-            self._forward(precision, pixels, None)  # the first run also fills caches
-            times: list[float] = []
-            while len(times) < 3 and sum(times) < TIMING_SECONDS:
-                start = time.perf_counter()
-                self._forward(precision, pixels, None)
-                times.append(time.perf_counter() - start)
-            area = pixels.shape[2] * pixels.shape[3]
-            self._speeds[key] = tuple(seconds / area for seconds in times)
-            return self._speeds[key]
+    def _times(self, precision: str) -> tuple[float, ...] | None:
+        return self._speeds.get((precision, torch.get_num_threads()))
+
+    def _try(self, precision: str) -> Tensor:
+        """What the network makes of the sample picture; notes the seconds per pixel of each run."""
+        pixels = self._sample()
+        result = self._forward(precision, pixels, None)  # the first run also fills caches
+        times: list[float] = []
+        while len(times) < 3 and sum(times) < TIMING_SECONDS:
+            start = time.perf_counter()
+            self._forward(precision, pixels, None)
+            times.append(time.perf_counter() - start)
+        area = pixels.shape[2] * pixels.shape[3]
+        self._speeds[precision, torch.get_num_threads()] = tuple(t / area for t in times)
+        return result
 
     def _sample(self) -> Tensor:
         side = round_up(SAMPLE_SIDE, self.config.window_size)
@@ -204,15 +207,13 @@ class Engine:
             return self._asked
         if not hardware.has_fast_bfloat16(self.device):
             return "float32"
-        pixels = self._sample()
-        difference = self._forward("bfloat16", pixels, None) - self._forward(
-            "float32", pixels, None
-        )
+        difference = self._try("bfloat16") - self._try("float32")
+        short, full = self._times("bfloat16") or (), self._times("float32") or ()
         # A comparison with NaN is False: numbers that are not finite do not agree either.
         if not float(difference.abs().mean()) <= TOLERANCE:
             self.notes += ("bfloat16 is not accurate enough with this model: float32 is used.",)
         # The fastest runs are those that other work on the machine disturbed least.
-        elif min(self._times("bfloat16")) <= WORTHWHILE * min(self._times("float32")):
+        elif min(short) <= WORTHWHILE * min(full):
             return "bfloat16"
         self._networks.pop("bfloat16", None)
         return "float32"

@@ -28,6 +28,7 @@ from swin2sr.engine import Cancel, Engine, Pass, Progress, cancelled, sweep, tur
 from swin2sr.errors import ConfigError, Swin2SRError
 from swin2sr.images import DEFAULT_LIMITS, Limits, Picture
 from swin2sr.models import Swin2SRForImageSuperResolution
+from swin2sr.tiling import Plan
 
 
 @dataclass(frozen=True)
@@ -329,7 +330,6 @@ class Upscaler:
         Raises:
             ConfigError: an argument outside what is offered.
         """
-        width, height = size
         wishes = Wishes.check(self._engine, tile, margin, padding, self_ensemble)
         width, height = size
         return budget.estimate(self._engine, height, width, wishes)
@@ -367,29 +367,14 @@ class Upscaler:
             left = progress.seconds / progress.area * progress.area_left
             if progress.done < progress.total:
                 yield Step(progress.done, progress.total, time.perf_counter() - start, left)
-        notes = [*picture.notes, *self.notes, *self._engine.notes, *wishes.notes]
         result = self._assemble(replace(picture, pixels=pixels), canvas)
-        notes += [*result.notes, *_remarks(progress, self.precision)]
-        result = replace(result, notes=tuple(dict.fromkeys(notes)))
-        report = Report(
-            model=self.name,
-            origin=self.origin,
-            scale=self.scale,
-            task=self.task,
-            precision=self.precision,
-            device=str(self.device),
-            tile=plans[0].tile if len(plans[0].tiles) > 1 else None,
-            tiles=progress.total,
-            margin=wishes.margin,
-            padding=wishes.padding,
-            seconds=time.perf_counter() - start,
-            input_size=picture.size,
-            output_size=result.size,
-            notes=result.notes,
-        )
+        remarks = [*result.notes, *self.notes, *self._engine.notes, *wishes.notes]
+        remarks += _remarks(progress, self.precision)
+        result = replace(result, notes=tuple(dict.fromkeys(remarks)))
         image = images.to_pil(result)
-        done = progress.total
-        yield Step(done, done, time.perf_counter() - start, 0.0, image, result, report)
+        done, seconds = progress.total, time.perf_counter() - start
+        report = self._report(picture, result, wishes, plans[0], done, seconds)
+        yield Step(done, done, seconds, 0.0, image, result, report)
 
     def _assemble(self, source: Picture, canvas: np.ndarray) -> Picture:
         """Put colour and transparency back where the network did not make them.
@@ -410,6 +395,32 @@ class Upscaler:
         if alpha is not None and self.scale > 1:
             alpha = images.resize_alpha(alpha, (pixels.shape[1], pixels.shape[0]))
         return replace(source, pixels=np.clip(pixels, 0, 1), alpha=alpha, notes=notes)
+
+    def _report(
+        self,
+        picture: Picture,
+        result: Picture,
+        wishes: Wishes,
+        plan: Plan,
+        tiles: int,
+        seconds: float,
+    ) -> Report:
+        return Report(
+            model=self.name,
+            origin=self.origin,
+            scale=self.scale,
+            task=self.task,
+            precision=self.precision,
+            device=str(self.device),
+            tile=plan.tile if len(plan.tiles) > 1 else None,
+            tiles=tiles,
+            margin=wishes.margin,
+            padding=wishes.padding,
+            seconds=seconds,
+            input_size=picture.size,
+            output_size=result.size,
+            notes=result.notes,
+        )
 
 
 def _remarks(progress: Progress, precision: str) -> list[str]:
