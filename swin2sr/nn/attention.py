@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from swin2sr.nn.linear import Linear, linear
 from swin2sr.nn.windows import shift_masks
 
 MAX_LOGIT_SCALE = math.log(100.0)  # the temperature never falls below 0.01 (Swin V2, section 3.3)
@@ -160,11 +161,11 @@ class CosineWindowAttention(nn.Module):
         super().__init__()
         self.heads = heads
         self.logit_scale = nn.Parameter(torch.full((heads, 1, 1), math.log(10.0)))
-        self.qkv = nn.Linear(dim, 3 * dim, bias=False)
+        self.qkv = Linear(dim, 3 * dim, bias=False)
         self.q_bias = nn.Parameter(torch.zeros(dim)) if qkv_bias else None
         self.v_bias = nn.Parameter(torch.zeros(dim)) if qkv_bias else None
         self.position = PositionBias(heads, window)
-        self.proj = nn.Linear(dim, dim)
+        self.proj = Linear(dim, dim)
         self.dropout = nn.Dropout(dropout)
         self.attend = Attend(dropout)
         self.masks: Tensor
@@ -177,7 +178,8 @@ class CosineWindowAttention(nn.Module):
 
         When gradients are wanted they are computed anew, with a graph.
         """
-        parameters = [self.logit_scale, *self.position.parameters()]
+        hidden, last = self.position.fc1, self.position.fc2
+        parameters: list[Tensor] = [self.logit_scale, hidden.weight, hidden.bias, last.weight]
         if self.q_bias is not None and self.v_bias is not None:
             parameters += [self.q_bias, self.v_bias]
         if torch.is_grad_enabled() and any(p.requires_grad for p in parameters):
@@ -228,7 +230,7 @@ class CosineWindowAttention(nn.Module):
             (n, N, dim) and weights (n, heads, N, N) or None.
         """
         constants = self.constants()
-        qkv = F.linear(windows, self.qkv.weight, constants.qkv_bias)
+        qkv = linear(windows, self.qkv.weight, constants.qkv_bias)
         width = 2 * windows.shape[-1]
         query_key = scale_to_unit(qkv[..., :width], constants.scale, constants.spread)
         query_key = query_key.unflatten(-1, (2, self.heads, -1))

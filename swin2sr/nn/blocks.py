@@ -6,7 +6,7 @@ Source: Swin Transformer V2 (arXiv 2111.09883), figure 1 and section 3.3 (res-po
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,8 @@ from torch.nn import functional as F
 
 from swin2sr.config import Swin2SRConfig
 from swin2sr.nn.attention import CosineWindowAttention
-from swin2sr.nn.windows import Region, assemble, put, regions, take, window_merge
+from swin2sr.nn.linear import Linear, linear
+from swin2sr.nn.windows import Region, assemble, batches, put, regions, take, window_merge
 
 STRIP_WINDOWS = 128  # windows of a strip in inference: enough work for the cores, still in cache
 
@@ -51,8 +52,8 @@ class MLP(nn.Module):
 
     def __init__(self, dim: int, hidden: int, activation: str, dropout: float) -> None:
         super().__init__()
-        self.fc1 = nn.Linear(dim, hidden)
-        self.fc2 = nn.Linear(hidden, dim)
+        self.fc1 = Linear(dim, hidden)
+        self.fc2 = Linear(hidden, dim)
         self.activation = activation
         self.dropout = nn.Dropout(dropout)
 
@@ -93,8 +94,13 @@ class PostNormBlock(nn.Module):
     ) -> tuple[Tensor, Tensor | None]:
         """(n, N, dim) windows in, the same out; arguments as ``CosineWindowAttention``."""
         mixed, weights = self.attention(windows, kinds, head_mask, need_weights)
-        windows = windows + self.drop_path(self.norm1(mixed))
-        return windows + self.drop_path(self.norm2(self.mlp(windows))), weights
+        windows = _add(self.drop_path(self.norm1(mixed)), windows)
+        return _add(self.drop_path(self.norm2(self.mlp(windows))), windows), weights
+
+
+def _add(branch: Tensor, trunk: Tensor) -> Tensor:
+    """The sum; written over the branch, which nobody else holds, unless gradients need it."""
+    return branch + trunk if torch.is_grad_enabled() else branch.add_(trunk)
 
 
 def run_block(
@@ -118,14 +124,13 @@ def run_block(
     """
     window, shift = block.window, block.shift
     batch, height, width = tokens.shape[:3]
+    whole = regions(height, width, window, shift)
     if not torch.is_grad_enabled() and not need_weights:
-        for start, stop in _strips(batch, height // window, width // window):
-            strip = regions(height, width, window, shift, start * window, stop * window)
+        for strip in batches(whole, batch, window, STRIP_WINDOWS):
             windows, _ = _run_regions(block, tokens, strip, head_mask, False)
             for region, part in zip(strip, windows, strict=True):
                 put(tokens, region, part, window)
         return tokens, None
-    whole = regions(height, width, window, shift)
     windows, weights = _run_regions(block, tokens, whole, head_mask, need_weights)
 
     def grid(parts: Sequence[Tensor]) -> Tensor:
@@ -154,12 +159,6 @@ def _run_regions(
     return windows.split(counts), [] if weights is None else weights.split(counts)
 
 
-def _strips(batch: int, rows: int, columns: int) -> Iterator[tuple[int, int]]:
-    step = max(1, STRIP_WINDOWS // (batch * columns))
-    for start in range(0, rows, step):
-        yield start, min(start + step, rows)
-
-
 def residual_convolution(dim: int, kind: str) -> nn.Module:
     """The convolution before a residual connection, "1conv" or "3conv" (a bottleneck of dim/4)."""
     if kind == "1conv":
@@ -180,7 +179,7 @@ def on_tokens(layer: nn.Module, tokens: Tensor) -> Tensor:
 
 def pointwise(layer: nn.Conv2d, tokens: Tensor) -> Tensor:
     """Apply a 1x1 convolution to (B, H, W, C) tokens as the linear map it is."""
-    return F.linear(tokens, layer.weight.flatten(1), layer.bias)
+    return linear(tokens, layer.weight.flatten(1), layer.bias)
 
 
 class ResidualGroup(nn.Module):

@@ -6,7 +6,7 @@ Source: Swin Transformer (arXiv 2103.14030), section 3.2; mv-lab/swin2sr ``windo
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -146,40 +146,69 @@ class Region:
         sides = [sum(part.stop - part.start for part in axis) for axis in (self.rows, self.columns)]
         return batch, sides[0] // window, sides[1] // window
 
+    def strip(self, start: int, stop: int) -> Region:
+        """Some of its token rows, counted from its first; a wrapped region has one row of windows
+        and stays whole."""
+        if len(self.rows) > 1:
+            return self
+        top = self.rows[0].start
+        return Region((slice(top + start, top + stop),), self.columns, self.kind)
 
-def regions(
-    height: int, width: int, window: int, shift: int, start: int = 0, stop: int | None = None
-) -> list[Region]:
-    """The regions of some rows of windows: one without shift, up to four with it.
+
+def regions(height: int, width: int, window: int, shift: int) -> list[Region]:
+    """The regions of a map: one without shift, up to four with it.
 
     Args:
         height, width: of the map in tokens, multiples of ``window``.
         window, shift: in tokens.
-        start, stop: first and last (exclusive) token row in the rolled frame, multiples of
-            ``window``; by default the whole map.
     Returns:
-        Row by row, then column by column. Regions of different rows never share a token.
+        Row by row, then column by column. Together they hold every token once.
     """
-    stop = height if stop is None else stop
-    if not shift:
-        return [Region((slice(start, stop),), (slice(0, width),), 0)]
     return [
         Region(rows, columns, 2 * low + high)
-        for low, rows in _bands(height, window, shift, start, stop)
-        for high, columns in _bands(width, window, shift, 0, width)
+        for low, rows in _bands(height, window, shift)
+        for high, columns in _bands(width, window, shift)
     ]
 
 
-def _bands(
-    length: int, window: int, shift: int, start: int, stop: int
-) -> list[tuple[int, tuple[slice, ...]]]:
-    inner = min(stop, length - window)
-    bands: list[tuple[int, tuple[slice, ...]]] = []
-    if inner > start:
-        bands.append((0, (slice(start + shift, inner + shift),)))
-    if stop == length:
-        bands.append((1, (slice(length - window + shift, length), slice(0, shift))))
-    return bands
+def _bands(length: int, window: int, shift: int) -> list[tuple[int, tuple[slice, ...]]]:
+    """An axis of the rolled map: its inner windows (0) and, with a shift, the wrapped one (1)."""
+    if not shift:
+        return [(0, (slice(0, length),))]
+    wrapped = (slice(length - window + shift, length), slice(0, shift))
+    inner = (slice(shift, length - window + shift),)
+    return [(0, inner), (1, wrapped)] if length > window else [(1, wrapped)]
+
+
+def batches(
+    whole: Iterable[Region], batch: int, window: int, most: int
+) -> Iterator[tuple[Region, ...]]:
+    """Regions cut into rows of windows and put together again, so that each lot is bearable.
+
+    Args:
+        whole: regions of a map.
+        batch: maps worked on together.
+        window: side in tokens.
+        most: windows wanted in a lot, at least; a lot holds at most a quarter more, or one row of
+            one region where that is already longer.
+    Yields:
+        Regions to work on together, in order. The small ones at the borders share a lot, so that
+        they cost no calls of their own.
+    """
+    lot: list[Region] = []
+    held = 0
+    for region in whole:
+        _, rows, columns = region.windows(batch, window)
+        step = max(1, most // (batch * columns))
+        for start in range(0, rows, step):
+            count = min(step, rows - start)
+            size = count * columns * batch
+            if lot and held + size > most + most // 4:
+                yield tuple(lot)
+                lot, held = [], 0
+            lot.append(region.strip(start * window, (start + count) * window))
+            held += size
+    yield tuple(lot)
 
 
 def take(tokens: Tensor, region: Region, window: int) -> Tensor:
