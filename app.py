@@ -261,7 +261,7 @@ class Page:
     def serve(self) -> None:
         """Run until interrupted or told to end."""
         Image.MAX_IMAGE_PIXELS = LIMITS.pixels // 2  # Pillow refuses above twice this number
-        hardware.use_all_cores()
+        hardware.prepare_process()
         signal.signal(signal.SIGTERM, self._end)
         self.launch(prevent_thread_lock=True)
         self.service.warm_up()

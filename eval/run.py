@@ -20,6 +20,7 @@ import numpy as np
 from eval.datasets import Benchmark, find, load
 from swin2sr import metrics
 from swin2sr.errors import Swin2SRError
+from swin2sr.hardware import prepare_process
 from swin2sr.resize import imresize
 
 BICUBIC = "bicubic"
@@ -110,6 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run.add_argument("--scale", required=True, type=int, choices=(2, 3, 4))
     run.add_argument("--padding", default="minimal", choices=("minimal", "official"))
     options = parser.parse_args(arguments)
+    prepare_process()
     try:
         benchmark = find(options.data, options.benchmark, options.scale)
         enlarge = enlarger(options.model, options.scale, options.padding)

@@ -158,8 +158,10 @@ def _upscale(options: argparse.Namespace, console: Console) -> int:
     inputs = files.find_sources(options.inputs, options.output, recursive=options.recursive)
     files.prepare(options.output, is_file=is_file)
     from swin2sr.checkpoints.registry import DEFAULT  # takes seconds; wrong usage is told before
+    from swin2sr.hardware import prepare_process
     from swin2sr.upscale import Upscaler
 
+    prepare_process()
     upscaler = Upscaler.from_pretrained(
         options.model or DEFAULT, device=options.device, precision=options.precision
     )

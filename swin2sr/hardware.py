@@ -15,6 +15,7 @@ from swin2sr.errors import ConfigError
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 _ROOT = Path("/")
+_LARGE_BLOCK = 31 * 1024**2  # glibc's limit grows up to 32 MiB
 _KILOBYTE = 1024  # /proc/meminfo says kB and means KiB
 
 
@@ -34,14 +35,21 @@ def available_cores(root: Path = _ROOT) -> int:
     return max(1, int(min([cores, *quotas])))
 
 
-def use_all_cores() -> int:
-    """Let torch compute on every core this process may use; returns their number.
+def prepare_process() -> int:
+    """Let torch compute on every core this process may use, and keep memory between its steps.
 
-    The setting holds for the whole process, so programs call it (the app, the command line), not
-    the library.
+    Both hold for the whole process, so programs call this (the app, the command line, the
+    benchmarks), not the library.
+
+    Returns:
+        How many cores.
     """
     cores = available_cores()
     torch.set_num_threads(cores)
+    # glibc gives freed memory back to the system above a limit that follows the largest block
+    # freed so far, and the system clears every page of it again at the next step of the network.
+    # One large block, never touched, raises the limit (mallopt(3), M_MMAP_THRESHOLD).
+    torch.empty(_LARGE_BLOCK, dtype=torch.uint8)
     return cores
 
 

@@ -67,10 +67,10 @@ def test_cores_respect_the_first_cgroup_hierarchy(tmp_path: Path, many_cores: No
     assert hardware.available_cores(root) == 4
 
 
-def test_use_all_cores_sets_torchs_threads() -> None:
+def test_a_process_computes_on_every_core_it_may_use() -> None:
     before = torch.get_num_threads()
     try:
-        assert hardware.use_all_cores() == torch.get_num_threads() == hardware.available_cores()
+        assert hardware.prepare_process() == torch.get_num_threads() == hardware.available_cores()
     finally:
         torch.set_num_threads(before)
 

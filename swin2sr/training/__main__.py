@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from swin2sr.errors import Swin2SRError
+from swin2sr.hardware import prepare_process
 from swin2sr.training.loop import export, train
 from swin2sr.training.recipes import RECIPES, find_recipe
 
@@ -25,12 +26,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--recipe", required=True, help=f"one of: {names}")
     parser.add_argument("--data", required=True, type=Path, help="folder of images")
     parser.add_argument("--out", required=True, type=Path, help="folder of checkpoint and log")
-    parser.add_argument("--threads", type=int, help="threads to compute with (default: torch's)")
+    parser.add_argument("--threads", type=int, help="threads to compute with (default: all cores)")
     parser.add_argument("--restart", action="store_true", help="ignore the checkpoint in --out")
     parser.add_argument("--export", type=Path, help="folder to write the averaged weights to")
     for fact in FACTS:
         parser.add_argument(f"--{fact.replace('_', '-')}", help=f"{fact} of the exported weights")
     given = parser.parse_args(arguments)
+    prepare_process()
     if given.threads is not None:
         torch.set_num_threads(max(1, given.threads))
     facts = {fact: vars(given)[fact] for fact in FACTS if vars(given)[fact] is not None}
