@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
+
+import torch
 
 from swin2sr import hardware, tiling
 from swin2sr.engine import Engine
 from swin2sr.errors import ConfigError, JobError
 from swin2sr.tiling import Plan
 
-STEP_SECONDS = 4.0  # how long one step should keep a person waiting at most
-UNHURRIED = 128 * 128  # pixels; a smaller picture is one step, its speed need not be known
+STEP_SECONDS = 4.0  # how long one step should keep a person waiting, about
+CORE_RATE = 20e9  # multiplications a second of one core, about; measured 20 to 90 with two
 MOST_BYTES = 2 * 1024**3  # of memory a run on the CPU may take when tiles are automatic
 SAFE_SHARE = 0.8  # of the free memory that a job may plan to use
 TURNS = 8  # flips and turns of a self-ensemble; those from 4 on swap height and width
@@ -101,10 +104,7 @@ class Wishes:
 
 
 def plans(engine: Engine, height: int, width: int, wishes: Wishes) -> list[Plan]:
-    """How a picture will be cut: one plan, or one for each turn of a self-ensemble.
-
-    With automatic tiles the speed of the network may be measured first.
-    """
+    """How a picture will be cut: one plan, or one for each turn of a self-ensemble."""
     flat = _plan(engine, height, width, wishes)
     if not wishes.self_ensemble:
         return [flat]
@@ -123,6 +123,23 @@ def estimate(engine: Engine, height: int, width: int, wishes: Wishes) -> Estimat
         f"in {tiles} tile{'s' if tiles > 1 else ''}. {advice}"
     )
     return Estimate(seconds, needed, tiles, not advice, message.strip())
+
+
+def multiplications(config: Any) -> float:
+    """Multiplications of the network for one pixel of input, about (heads other than the direct
+    one by their largest layers).
+
+    Args:
+        config: of a Swin2SR network.
+    """
+    dim, tokens = config.embed_dim, config.layer_window**2
+    layer = dim * dim * (4 + 2 * config.mlp_ratio) + 2 * tokens * dim
+    group_end = 10 * dim * dim
+    trunk = sum(config.depths) * layer + len(config.depths) * group_end
+    if config.upsampler == "pixelshuffle_hf":
+        trunk *= 2
+    direct = config.upsampler in ("", "pixelshuffledirect")
+    return trunk + (0 if direct else 2 * 9 * 64 * 64 * config.upscale**2)
 
 
 def require(engine: Engine, cut: list[Plan]) -> None:
@@ -154,9 +171,10 @@ def _plan(engine: Engine, height: int, width: int, wishes: Wishes) -> Plan:
         held = tiling.picture_bytes(config, height * width, engine.item_size)
         budget = min(budget, MOST_BYTES, SAFE_SHARE * free - held)
     step = math.inf
-    if height * width > UNHURRIED:
-        # A power of two, so that small changes of the measured speed choose the same tiles.
-        step = 2.0 ** round(math.log2(STEP_SECONDS / engine.seconds_per_pixel()))
+    if engine.device.type != "cuda":
+        # From arithmetic, not from a clock: the same machine always cuts the same tiles.
+        rate = CORE_RATE * torch.get_num_threads()
+        step = STEP_SECONDS * rate / multiplications(config)
     return tiling.plan_within(
         height,
         width,

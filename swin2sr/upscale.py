@@ -36,7 +36,7 @@ class Report:
     """What was done to a picture.
 
     Args:
-        model, origin, scale, task, precision, device: of the upscaler.
+        model, origin, sha256, scale, task, precision, device: of the upscaler.
         tile: (width, height) in input pixels of the largest tile's kept centre; None for one run.
         tiles: runs of the network.
         margin: pixels of surroundings each tile saw.
@@ -48,6 +48,7 @@ class Report:
 
     model: str
     origin: str
+    sha256: str | None
     scale: int
     task: str | None
     precision: str
@@ -106,6 +107,7 @@ class Upscaler:
         precision: "auto", "float32", "bfloat16", "float16" (CUDA only, never the classical
             models, whose numbers are too large for it) or "float64" (for analysis).
         name, origin: what the report calls the model and where it came from.
+        sha256: of the file the weights came from, hexadecimal, if they came from one.
         entry: the registry's row, if there is one.
         notes: remarks about the weights; they stand in every report.
     Raises:
@@ -120,12 +122,14 @@ class Upscaler:
         precision: str = "auto",
         name: str = "custom",
         origin: str = "memory",
+        sha256: str | None = None,
         entry: checkpoints.Entry | None = None,
         notes: Iterable[str] = (),
     ) -> None:
         self._engine = Engine(model, device, precision)
         self.name = name
         self.origin = origin
+        self.sha256 = sha256
         self.entry = entry
         self.notes = tuple(notes)
         config = self.config
@@ -174,6 +178,7 @@ class Upscaler:
             precision=precision,
             name=found.name,
             origin=found.origin,
+            sha256=found.sha256,
             entry=found.entry,
             notes=found.notes,
         )
@@ -408,6 +413,7 @@ class Upscaler:
         return Report(
             model=self.name,
             origin=self.origin,
+            sha256=self.sha256,
             scale=self.scale,
             task=self.task,
             precision=self.precision,

@@ -19,6 +19,7 @@ from swin2sr.engine import Engine, Pass, sweep
 from swin2sr.errors import ConfigError, JobError, ShapeError
 
 CONFIG = Swin2SRConfig(embed_dim=12, depths=(2, 2), num_heads=(2, 2))
+WIDE = CONFIG.replace(embed_dim=180)
 
 
 class Enlarge(nn.Module):
@@ -158,20 +159,24 @@ def test_numbers_that_are_not_finite_in_float32_are_an_error(factor: float) -> N
     assert caught.value.code == "bad_values"
 
 
-def with_bfloat16(monkeypatch: pytest.MonkeyPatch, share_of_time: float) -> None:
+def with_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hardware, "has_fast_bfloat16", lambda device: True)
-    times = {"float32": (1.0, 3.0), "bfloat16": (9.0, share_of_time)}
-    monkeypatch.setattr(Engine, "_times", lambda self, precision: times[precision])
 
 
-@pytest.mark.parametrize(("share", "chosen"), [(0.5, "bfloat16"), (0.95, "float32")])
+@pytest.mark.parametrize(("dim", "chosen"), [(180, "bfloat16"), (60, "float32")])
 def test_auto_is_bfloat16_where_it_pays(
-    monkeypatch: pytest.MonkeyPatch, share: float, chosen: str
+    monkeypatch: pytest.MonkeyPatch, dim: int, chosen: str
 ) -> None:
-    with_bfloat16(monkeypatch, share)
-    one = on_cpu(Enlarge(), "auto")
+    with_bfloat16(monkeypatch)
+    one = on_cpu(Enlarge(config=CONFIG.replace(embed_dim=dim)), "auto")
     assert one.precision == chosen
     assert one.notes == ()
+
+
+def test_auto_does_not_ask_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_bfloat16(monkeypatch)
+    monkeypatch.setattr(engine.time, "perf_counter", lambda: pytest.fail("the clock was asked"))
+    assert on_cpu(Enlarge(config=WIDE), "auto").precision == "bfloat16"
 
 
 @pytest.mark.parametrize("fault", [0.05, torch.nan])
@@ -185,8 +190,8 @@ def test_auto_is_float32_where_bfloat16_is_wrong(
                 output.reconstruction += fault
             return output
 
-    with_bfloat16(monkeypatch, 0.5)
-    one = on_cpu(Wrong(), "auto")
+    with_bfloat16(monkeypatch)
+    one = on_cpu(Wrong(config=WIDE), "auto")
     assert one.precision == "float32"
     assert "bfloat16" in one.notes[0]
 
@@ -195,7 +200,7 @@ def test_auto_is_float32_without_hardware_and_without_trying(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(hardware, "has_fast_bfloat16", lambda device: False)
-    model = Enlarge()
+    model = Enlarge(config=WIDE)
     assert on_cpu(model, "auto").precision == "float32"
     assert model.runs == []
 
@@ -209,8 +214,10 @@ def test_what_is_known_is_told_while_another_thread_computes() -> None:
 
 
 def test_the_slowest_of_the_timed_runs_is_the_speed(monkeypatch: pytest.MonkeyPatch) -> None:
-    with_bfloat16(monkeypatch, 0.5)
-    assert on_cpu(Enlarge(), "float32").seconds_per_pixel() == 3.0
+    clock = iter([0.0, 0.2, 1.0, 1.3, 2.0, 2.1])  # runs of 0.2, 0.3 and 0.1 seconds
+    monkeypatch.setattr(engine.time, "perf_counter", lambda: next(clock))
+    speed = on_cpu(Enlarge(), "float32").seconds_per_pixel()
+    assert speed == pytest.approx(0.3 / engine.SAMPLE_SIDE**2)
 
 
 def test_an_unknown_precision_names_the_choices() -> None:

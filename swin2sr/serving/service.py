@@ -172,7 +172,7 @@ class Service:
             same_size = images.to_pil(picture).resize(step.picture.size, Image.Resampling.BICUBIC)
             same_size.save(before, compress_level=1)
             images.encode(step.picture, after, format="png")
-            text = _summary(upscaler, step.report)
+            text = _summary(step.report)
             yield Update(text, step.done, step.total, (str(before), str(after)))
 
 
@@ -225,11 +225,11 @@ def _standing(step: Step) -> str:
     return f"{line}, about {math.ceil(step.seconds_left)} s left."
 
 
-def _summary(upscaler: Upscaler, report: Report) -> str:
+def _summary(report: Report) -> str:
     """What was done: sizes, time, weights, number format, and what a person should know."""
     weights = [ORIGINS.get(report.origin, report.origin)]
-    if upscaler.entry is not None and upscaler.entry.sha256:
-        weights.append(f"sha256 {upscaler.entry.sha256[:12]}")
+    if report.sha256:
+        weights.append(f"sha256 {report.sha256[:12]}")
     width, height = report.input_size
     lines = [
         f"{width}x{height} to {_pixels(report.output_size)} in {report.seconds:.1f} s.",

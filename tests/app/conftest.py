@@ -174,7 +174,6 @@ def photo() -> Callable[..., bytes]:
 def site() -> Iterator[Site]:
     """A page whose jobs take many steps, however small the picture."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(budget, "UNHURRIED", 0)
         patch.setattr(budget, "STEP_SECONDS", 1e-6)
         site = Site()
         yield site
