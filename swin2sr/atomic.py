@@ -48,6 +48,11 @@ def write_file(path: str | os.PathLike[str], write: Callable[[BinaryIO], object]
             partial.unlink(missing_ok=True)
 
 
+def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
+    """As ``write_file``, with the content at hand."""
+    write_file(path, lambda file: file.write(data))
+
+
 def _is_possible(path: Path) -> bool:
     try:
         return b"\0" not in os.fsencode(path)

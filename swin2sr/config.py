@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+from swin2sr.atomic import write_bytes
 from swin2sr.errors import ConfigError
 
 UPSAMPLERS = (
@@ -243,8 +244,12 @@ class Swin2SRConfig:
         return json.dumps(self.to_dict(), indent=2, sort_keys=True) + "\n"
 
     def to_json_file(self, path: str | Path) -> None:
-        """Write ``config.json`` to ``path``."""
-        Path(path).write_text(self.to_json_string(), encoding="utf-8")
+        """Write ``config.json`` to ``path``, whole or not at all.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        write_bytes(path, self.to_json_string().encode())
 
 
 _COUNTS = ("num_channels", "num_channels_out", "embed_dim", "window_size", "upscale")

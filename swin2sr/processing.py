@@ -20,6 +20,7 @@ from PIL import Image
 from torch import Tensor
 
 from swin2sr import checkpoints
+from swin2sr.atomic import write_bytes
 from swin2sr.config import Swin2SRConfig
 from swin2sr.errors import (
     ConfigError,
@@ -330,9 +331,9 @@ class Swin2SRImageProcessor:
         text = json.dumps(self.to_dict(), indent=2, sort_keys=True) + "\n"
         try:
             Path(folder).mkdir(parents=True, exist_ok=True)
-            (Path(folder) / CONFIG_NAME).write_text(text, encoding="utf-8")
         except OSError as error:
-            raise OutputError(f"Cannot write to {str(folder)!r}: {error.strerror}.") from error
+            raise OutputError(f"{str(folder)!r} cannot be made: {error.strerror}.") from error
+        write_bytes(Path(folder) / CONFIG_NAME, text.encode())
 
 
 Swin2SRImageProcessorFast = Swin2SRImageProcessor

@@ -2,30 +2,36 @@
 
     python -m eval.benchmarks.speed --models lightweight classical --sizes 64 128 256 512
 
-Both networks get the same weights and the same input and run by turns, so that a busy machine
-slows both. The reference is transformers in float32; the best of the repeats counts. Memory is
-the growth of the resident set of a fresh process during one call. Weights are random, which
-changes neither; ``--weights`` takes real ones, and then the table's PSNR says what bfloat16 costs.
+Each network has a process of its own, as its user would, and they run by turns with the same
+weights and the same input, so that a busy machine slows all. The reference is transformers in
+float32; the median of the repeats counts. Memory is the growth of the process's resident set during
+its first call. Weights are random, which changes neither; ``--weights`` takes real ones, and then
+the table's PSNR says what bfloat16 costs.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import math
-import subprocess
+import multiprocessing
+import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from swin2sr.checkpoints import load, to_hub, to_native
 from swin2sr.config import Swin2SRConfig
-from swin2sr.hardware import available_cores
+from swin2sr.hardware import available_cores, prepare_process
 from swin2sr.models import Swin2SRForImageSuperResolution
 
 CONFIGS = {
@@ -36,6 +42,23 @@ CONFIGS = {
 }
 WAYS = ("transformers float32", "transformers bfloat16", "swin2sr float32", "swin2sr bfloat16")
 REFERENCE = WAYS[0]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one process measures.
+
+    Attributes:
+        way: one of ``WAYS``, library and precision.
+        config: shape of the network.
+        size: side of the picture in pixels.
+        weights: name or path of real weights, or None.
+    """
+
+    way: str
+    config: Swin2SRConfig
+    size: int
+    weights: str | None
 
 
 def build(way: str, config: Swin2SRConfig, weights: str | None) -> torch.nn.Module:
@@ -76,37 +99,75 @@ def run(model: torch.nn.Module, pixels: Tensor) -> Tensor:
     return model(pixels if own else pixels.to(dtype)).reconstruction.float()
 
 
-def best_of(calls: dict[str, Callable[[], Tensor]], repeats: int) -> dict[str, float]:
-    """Seconds of each call, the best of some, taken by turns."""
-    seconds = dict.fromkeys(calls, math.inf)
-    for _ in range(repeats):
-        for name, call in calls.items():
-            start = time.perf_counter()
-            call()
-            seconds[name] = min(seconds[name], time.perf_counter() - start)
-    return seconds
+class Runner:
+    """A network in a process of its own, that runs when told to.
+
+    Use as a context manager; the process ends with it.
+    """
+
+    def __init__(self, job: Job) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._ours, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(job, theirs), daemon=True)
+        self._process.start()
+        theirs.close()
+        self.memory: float = self._ours.recv()
+
+    def seconds(self) -> float:
+        """Run once."""
+        self._ours.send("run")
+        return self._ours.recv()
+
+    def output(self) -> np.ndarray:
+        """The last run's image, (1, 3, H, W) float32."""
+        self._ours.send("output")
+        return self._ours.recv()
+
+    def __enter__(self) -> Runner:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self._ours.close()
+        self._process.join()
 
 
-def peak_memory(way: str, name: str, size: int, weights: str | None) -> float:
-    """MB that one call adds to the resident set of a fresh process."""
-    code = f"from eval.benchmarks.speed import grow; grow({way!r}, {name!r}, {size}, {weights!r})"
-    root = Path(__file__).resolve().parents[2]
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True
-    )
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def grow(way: str, name: str, size: int, weights: str | None) -> None:
-    """Print the growth in MB (Linux: the kernel's high-water mark is reset before the call)."""
-    torch.set_num_threads(available_cores())
-    model = build(way, CONFIGS[name], weights)
-    pixels = picture(size)
+def _serve(job: Job, pipe: Connection) -> None:
+    if job.way.startswith("swin2sr"):
+        prepare_process()
+    else:
+        torch.set_num_threads(available_cores())
+    model = build(job.way, job.config, job.weights)
+    pixels = picture(job.size)
     run(model, pixels[:, :, :16, :16])
-    Path("/proc/self/clear_refs").write_text("5")
+    output, memory = _growth(model, pixels)
+    pipe.send(memory)
+    while True:
+        try:
+            wanted = pipe.recv()
+        except EOFError:  # the parent is done
+            return
+        if wanted == "output":
+            pipe.send(output.numpy())
+            continue
+        start = time.perf_counter()
+        output = run(model, pixels)
+        pipe.send(time.perf_counter() - start)
+
+
+def _growth(model: torch.nn.Module, pixels: Tensor) -> tuple[Tensor, float]:
+    """The result of one run, and by how many MB the resident set grew for it (Linux, else NaN)."""
+    reset = Path("/proc/self/clear_refs")
+    if not reset.exists():
+        return run(model, pixels), math.nan
+    reset.write_text("5")  # the kernel's high-water mark
     before = _status("VmRSS")
-    run(model, pixels)
-    print(json.dumps((_status("VmHWM") - before) / 1e3))
+    output = run(model, pixels)
+    return output, (_status("VmHWM") - before) / 1e3
 
 
 def _status(key: str) -> int:
@@ -114,29 +175,31 @@ def _status(key: str) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith(f"{key}:"))
 
 
-def psnr(result: Tensor, reference: Tensor) -> float:
+def psnr(result: np.ndarray, reference: np.ndarray) -> float:
     """Of two outputs, in dB with peak 1, both clipped to 0..1."""
-    error = (result.clamp(0, 1) - reference.clamp(0, 1)).double().square().mean().item()
+    error = np.square(result.clip(0, 1) - reference.clip(0, 1), dtype=np.float64).mean()
     return math.inf if error == 0 else -10 * math.log10(error)
 
 
-def measure(name: str, size: int, options: argparse.Namespace) -> None:
-    """Print one block of the table."""
-    pixels = picture(size)
-    models = {way: build(way, CONFIGS[name], options.weights) for way in options.ways}
-    calls = {way: (lambda model=model: run(model, pixels)) for way, model in models.items()}
-    outputs = {way: call() for way, call in calls.items()}
-    seconds = best_of(calls, options.repeats if size < 512 else max(1, options.repeats // 2))
-    for way in options.ways:
-        spent = seconds[way]
-        difference = (outputs[way] - outputs[REFERENCE]).abs().max().item()
-        memory = peak_memory(way, name, size, options.weights) if options.memory else math.nan
-        print(
-            f"| {name} x2 | {size} | {way} | {spent:.3f} | {spent / size**2 * 1e6:.2f} "
-            f"| {seconds[REFERENCE] / spent:.2f} | {memory:.0f} | {difference:.1e} "
-            f"| {psnr(outputs[way], outputs[REFERENCE]):.1f} |",
-            flush=True,
+def measure(name: str, jobs: Sequence[Job], repeats: int) -> list[str]:
+    """One block of the table: a line for each job, the first being the reference."""
+    with ExitStack() as stack:
+        runners = [stack.enter_context(Runner(job)) for job in jobs]
+        seconds = [statistics.median(t) for t in zip(*_rounds(runners, repeats), strict=True)]
+        outputs = [runner.output() for runner in runners]
+    lines = []
+    for job, runner, spent, output in zip(jobs, runners, seconds, outputs, strict=True):
+        difference = np.abs(output - outputs[0]).max()
+        lines.append(
+            f"| {name} x2 | {job.size} | {job.way} | {spent:.3f} | {spent / job.size**2 * 1e6:.2f} "
+            f"| {seconds[0] / spent:.2f} | {runner.memory:.0f} | {difference:.1e} "
+            f"| {psnr(output, outputs[0]):.1f} |"
         )
+    return lines
+
+
+def _rounds(runners: Sequence[Runner], repeats: int) -> list[list[float]]:
+    return [[runner.seconds() for runner in runners] for _ in range(repeats)]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -146,18 +209,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--sizes", nargs="+", type=int, default=[64, 128, 256, 512])
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--repeats", type=int, default=4, help="half of it from 512 pixels up")
-    parser.add_argument("--memory", action="store_true", help="also peak memory (slower)")
     parser.add_argument("--weights", help="name or path of real weights, for one --models")
     options = parser.parse_args(arguments)
-    if REFERENCE not in options.ways:
-        options.ways = [REFERENCE, *options.ways]
-    torch.set_num_threads(available_cores())
-    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
+    ways = [REFERENCE, *(way for way in options.ways if way != REFERENCE)]
+    print(f"torch {torch.__version__}, {available_cores()} threads")
     print("| model | side | way | s | us/px | x faster | MB | max diff | PSNR dB |")
     print("|---|---|---|---|---|---|---|---|---|")
     for name in options.models:
         for size in options.sizes:
-            measure(name, size, options)
+            jobs = [Job(way, CONFIGS[name], size, options.weights) for way in ways]
+            repeats = options.repeats if size < 512 else max(1, options.repeats // 2)
+            print("\n".join(measure(name, jobs, repeats)), flush=True)
     return 0
 
 

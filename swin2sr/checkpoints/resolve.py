@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
+from swin2sr.atomic import write_bytes
 from swin2sr.checkpoints import architecture, cache, convert, registry
 from swin2sr.checkpoints.cache import HubFile, ReleaseFile
 from swin2sr.checkpoints.parameters import count_parameters
@@ -396,7 +397,7 @@ def package(
         "parameters": count_parameters(config),
     }
     path = Path(folder) / f"{name}.safetensors"
-    path.write_bytes(data)
+    write_bytes(path, data)
     text = json.dumps(values, indent=2, sort_keys=True) + "\n"
-    path.with_suffix(".json").write_text(text, encoding="utf-8")
+    write_bytes(path.with_suffix(".json"), text.encode())
     return path

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from swin2sr import checkpoints
-from swin2sr.atomic import write_file
+from swin2sr.atomic import write_bytes
 from swin2sr.config import Swin2SRConfig
 from swin2sr.errors import OutputError, WeightsError
 
@@ -98,9 +98,8 @@ class Pretrained(nn.Module):
             Path(folder).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"{str(folder)!r} cannot be made: {error.strerror}.") from error
-        write_file(Path(folder) / "model.safetensors", lambda file: file.write(data))
-        text = config.to_json_string().encode()
-        write_file(Path(folder) / "config.json", lambda file: file.write(text))
+        write_bytes(Path(folder) / "model.safetensors", data)
+        config.to_json_file(Path(folder) / "config.json")
 
     def gradient_checkpointing_enable(self) -> None:
         """In training, compute each group again in the backward pass instead of keeping it."""

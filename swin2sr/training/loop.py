@@ -7,12 +7,11 @@ optimiser, torch's random state and the unfinished row of the log.
 
 from __future__ import annotations
 
-import contextlib
 import csv
+import io
 import math
-import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from swin2sr.atomic import write_bytes, write_file
 from swin2sr.checkpoints.resolve import package
 from swin2sr.errors import ConfigError, JobError, OutputError, WeightsError
 from swin2sr.metrics import psnr
@@ -232,8 +232,9 @@ def _trim_log(path: Path, step: int) -> None:
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.reader(file))[1:]
         kept = [row for row in rows if len(row) == len(COLUMNS) and int(row[0]) <= step]
-    with _replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows([list(COLUMNS), *kept])
+    lines = io.StringIO(newline="")
+    csv.writer(lines, lineterminator="\n").writerows([list(COLUMNS), *kept])
+    write_bytes(path, lines.getvalue().encode())
 
 
 def _save(state: _State, recipe: Recipe, path: Path) -> None:
@@ -249,8 +250,7 @@ def _save(state: _State, recipe: Recipe, path: Path) -> None:
         "average": state.average,
         "optimizer": state.optimizer.state_dict(),
     }
-    with _replacing(path) as temporary:
-        torch.save(values, temporary)
+    write_file(path, lambda file: torch.save(values, file))
 
 
 def _load(state: _State, recipe: Recipe, path: Path) -> None:
@@ -285,18 +285,3 @@ def describe(recipe: Recipe) -> dict[str, Any]:
     values["config"] = recipe.config.to_dict()
     values["betas"] = list(recipe.betas)
     return values
-
-
-@contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A name beside ``path`` to write to; it takes the place of ``path`` when all is on disk."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise OutputError(f"Cannot write {str(path)!r}: {error}.") from error
-    finally:
-        temporary.unlink(missing_ok=True)
