@@ -89,7 +89,7 @@ def destination(output: Path, inputs: Sequence[Path], format: str | None) -> tup
     Returns:
         (suffix of the results, whether ``output`` is a file).
     Raises:
-        ConfigError: wishes that contradict each other.
+        ConfigError: options that contradict each other.
     """
     suffix = output.suffix.lower()
     if os.path.isdir(output) or suffix not in READABLE:

@@ -4,7 +4,7 @@
     image = up("photo.jpg")
 
 Decoding, padding, tiles, precision, transparency and colour are settled here; the network itself
-runs in ``engine``, and ``tiling`` says where to wishes.
+runs in ``engine``, and ``tiling`` says where to cut.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Step:
     """One step of ``Upscaler.stream``.
 
     Args:
-        done, total: tiles; ``total`` is 1 until the picture has been read and wishes.
+        done, total: tiles; ``total`` is 1 until the picture has been read and cut.
         seconds: since the start.
         seconds_left: from this job's own speed; None while nothing is known.
         image, picture, report: only in the last step: 8-bit image, full result, what was done.
@@ -255,7 +255,7 @@ class Upscaler:
                 results.append(images.to_pil(self.picture(one, **options)))
             except Swin2SRError as error:
                 message = f"Picture {index}: {error.message}"
-                # Being cancelled, or wishes that fit no picture, are no fault of this one.
+                # Being cancelled, or options that fit no picture, are no fault of this one.
                 if on_error == "raise" or error.code in ("cancelled", ConfigError.code):
                     raise type(error)(message, code=error.code, remedy=error.remedy) from error
                 warnings.warn(f"{message} It was skipped.", stacklevel=2)

@@ -18,6 +18,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from torch.utils.flop_counter import FlopCounterMode
 
 from swin2sr import (
     Swin2SRConfig,
@@ -739,6 +740,30 @@ def test_automatic_tiles_stay_within_half_of_the_memory(monkeypatch: pytest.Monk
         assert needed <= free / 2
         sizes.append(plan.largest)
     assert sizes == sorted(sizes, reverse=True)
+
+
+@pytest.mark.parametrize("kind", sorted(EVERY_KIND))
+def test_multiplications_are_those_torch_counts(kind: str) -> None:
+    """Within a third: the tables of position biases and the smallest layers are left out."""
+    config = EVERY_KIND[kind].replace(embed_dim=60, depths=(2, 2), num_heads=(6, 6))
+    model = Swin2SRForImageSuperResolution(config).eval()
+    side = 16 * config.window_size
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        model(torch.rand(1, config.num_channels, side, side))
+    counted = counter.get_total_flops() / 2 / side**2
+    assert 2 / 3 < budget.multiplications(config) / counted < 3 / 2
+
+
+def test_automatic_tiles_ask_no_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = upscaler("classical")
+    wishes = budget.Wishes.check(one._engine, "auto", "default", "minimal", False)
+    monkeypatch.setattr(hardware, "available_memory", lambda device="cpu": 64_000_000_000)
+    monkeypatch.setattr(type(one._engine), "_measure", lambda *_: pytest.fail("timed"))
+    first, second = (budget.plans(one._engine, 1500, 1000, wishes)[0] for _ in range(2))
+    assert first == second
+    monkeypatch.setattr(budget, "CORE_RATE", budget.CORE_RATE / 64)
+    slower = budget.plans(one._engine, 1500, 1000, wishes)[0]
+    assert slower.largest < first.largest
 
 
 # --- models by name ---------------------------------------------------------------------------

@@ -8,6 +8,8 @@ import torch
 
 from swin2sr.errors import ShapeError
 from swin2sr.nn.windows import (
+    Region,
+    batches,
     fold_indices,
     pad_to_windows,
     put,
@@ -80,3 +82,32 @@ def test_regions_are_the_windows_of_the_rolled_map(shift: int, size: tuple[int, 
                 assert torch.equal(masks[region.kind], (ids[:, None] != ids[None]) * -100.0)
     assert seen == 2 * height * width // 64
     assert torch.equal(copy, tokens)
+
+
+@pytest.mark.parametrize("most", [1, 5, 16, 1000])
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("shift", [0, 4])
+@pytest.mark.parametrize("size", [(8, 8), (16, 40), (72, 24)])
+def test_batches_hold_every_window_once_and_no_more_than_asked(
+    size: tuple[int, int], shift: int, batch: int, most: int
+) -> None:
+    tokens = torch.arange(batch * size[0] * size[1]).reshape(batch, *size, 1)
+    whole = regions(*size, 8, shift)
+    seen: list[int] = []
+    longest = max(batch * region.windows(batch, 8)[2] for region in whole)
+    for lot in batches(whole, batch, 8, most):
+        windows = [take(tokens, region, 8) for region in lot]
+        assert sum(len(part) for part in windows) <= max(most + most // 4, longest)
+        seen += [int(value) for part in windows for value in part.flatten()]
+    assert sorted(seen) == tokens.flatten().tolist()
+
+
+def test_small_regions_share_a_batch_and_large_ones_are_cut() -> None:
+    lots = [len(lot) for lot in batches(regions(64, 64, 8, 4), 1, 8, 100)]
+    assert lots == [4]
+    whole = regions(64, 64, 8, 0)
+    assert len(list(batches(whole, 1, 8, 16))) == 4
+    wrapped = next(region for region in regions(64, 64, 8, 4) if region.kind == 3)
+    assert wrapped.strip(0, 8) is wrapped
+    part = Region((slice(4, 60),), (slice(4, 60),), 0).strip(8, 24)
+    assert part.rows == (slice(12, 28),)
