@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from swin2sr.checkpoints import list_models as list_models
     from swin2sr.config import Swin2SRConfig as Swin2SRConfig
+    from swin2sr.config import SwinIRConfig as SwinIRConfig
     from swin2sr.errors import Swin2SRError as Swin2SRError
     from swin2sr.models import Swin2SRForImageSuperResolution as Swin2SRForImageSuperResolution
     from swin2sr.models import Swin2SRModel as Swin2SRModel
+    from swin2sr.models import SwinIRForImageRestoration as SwinIRForImageRestoration
+    from swin2sr.models import SwinIRModel as SwinIRModel
     from swin2sr.processing import Swin2SRImageProcessor as Swin2SRImageProcessor
     from swin2sr.processing import Swin2SRImageProcessorFast as Swin2SRImageProcessorFast
     from swin2sr.upscale import Upscaler as Upscaler
@@ -27,6 +30,9 @@ _ROOMS = {
     "Swin2SRImageProcessor": "swin2sr.processing",
     "Swin2SRImageProcessorFast": "swin2sr.processing",
     "Swin2SRModel": "swin2sr.models",
+    "SwinIRConfig": "swin2sr.config",
+    "SwinIRForImageRestoration": "swin2sr.models",
+    "SwinIRModel": "swin2sr.models",
     "Upscaler": "swin2sr.upscale",
     "list_models": "swin2sr.checkpoints",
 }

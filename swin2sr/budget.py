@@ -130,7 +130,7 @@ def multiplications(config: Any) -> float:
     one by their largest layers).
 
     Args:
-        config: of a Swin2SR network.
+        config: of a restoration network.
     """
     dim, tokens = config.embed_dim, config.layer_window**2
     layer = dim * dim * (4 + 2 * config.mlp_ratio) + 2 * tokens * dim

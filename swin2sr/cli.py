@@ -92,6 +92,8 @@ def _add_upscale(commands: Any) -> None:
         metavar="NAME",
         help="a name of 'swin2sr models', a Hub id, a folder or a weights file [the packaged one]",
     )
+    add("--scale", type=int, help="refuse a model that enlarges by another factor")
+    add("--task", help="refuse a model for another task, e.g. denoise")
     add("--tile", default="auto", type=_tile, help="side in pixels, 'whole', or [%(default)s]")
     add(
         "--precision",
@@ -163,7 +165,11 @@ def _upscale(options: argparse.Namespace, console: Console) -> int:
 
     prepare_process()
     upscaler = Upscaler.from_pretrained(
-        options.model or DEFAULT, device=options.device, precision=options.precision
+        options.model or DEFAULT,
+        device=options.device,
+        precision=options.precision,
+        scale=options.scale,
+        task=options.task,
     )
     sources = list(inputs.values())
     targets = [options.output]

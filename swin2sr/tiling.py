@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from swin2sr.errors import ConfigError
 
 if TYPE_CHECKING:
-    from swin2sr.config import Swin2SRConfig
+    from swin2sr.config import RestorationConfig
 
 DEFAULT_MARGIN = 64  # from here on the float32 result does not improve (RELIABILITY, section 3)
 _STRIPS = 128 * 1024**2  # bytes for the strip in work, whatever the picture's size
@@ -210,7 +210,7 @@ def padded_length(length: int, window: int, padding: str = "minimal") -> int:
     return round_up(length, window)
 
 
-def border_spread(config: Swin2SRConfig) -> int:
+def border_spread(config: RestorationConfig) -> int:
     """How many rows from a cut border on can differ from the whole image's, at most.
 
     The first convolution reads one row beyond the border; then every attention layer carries the
@@ -219,7 +219,7 @@ def border_spread(config: Swin2SRConfig) -> int:
     one row further.
 
     Args:
-        config: of a Swin2SR network.
+        config: of a restoration network.
     Returns:
         Rows of the input.
     Source: measured in RELIABILITY.md, section 3; equals 24 * groups + 9 for six layers a group
@@ -244,7 +244,7 @@ def border_spread(config: Swin2SRConfig) -> int:
     return reached
 
 
-def exact_margin(config: Swin2SRConfig) -> int:
+def exact_margin(config: RestorationConfig) -> int:
     """The margin beyond which a tile's centre does not depend on where it was cut.
 
     Returns:
@@ -254,19 +254,19 @@ def exact_margin(config: Swin2SRConfig) -> int:
     return round_up(border_spread(config), config.window_size)
 
 
-def default_margin(config: Swin2SRConfig) -> int:
+def default_margin(config: RestorationConfig) -> int:
     """64 rounded up to the window, or the exact margin where that is smaller."""
     return min(round_up(DEFAULT_MARGIN, config.window_size), exact_margin(config))
 
 
-def run_bytes(config: Swin2SRConfig, pixels: int, item_size: int = 4) -> int:
+def run_bytes(config: RestorationConfig, pixels: int, item_size: int = 4) -> int:
     """Memory one run of the network needs on top of its weights, at most.
 
     The trunk keeps about five maps of features; a head keeps the largest of its layers' input and
     output. Layers run strip by strip, so their number and the attention matrices do not count.
 
     Args:
-        config: of a Swin2SR network.
+        config: of a restoration network.
         pixels: of input, margins included.
         item_size: bytes of a number.
     Returns:
@@ -275,23 +275,23 @@ def run_bytes(config: Swin2SRConfig, pixels: int, item_size: int = 4) -> int:
     return int(_STRIPS + _SAFETY * pixels * _numbers_per_pixel(config) * item_size)
 
 
-def pixels_within(config: Swin2SRConfig, budget: float, item_size: int = 4) -> float:
+def pixels_within(config: RestorationConfig, budget: float, item_size: int = 4) -> float:
     """How many pixels of input one run may have to need at most ``budget`` bytes."""
     return max(0.0, budget - _STRIPS) / (_SAFETY * _numbers_per_pixel(config) * item_size)
 
 
-def picture_bytes(config: Swin2SRConfig, pixels: int, item_size: int = 4) -> int:
+def picture_bytes(config: RestorationConfig, pixels: int, item_size: int = 4) -> int:
     """Memory a picture itself needs from reading to its 8-bit result, network apart.
 
     Args:
-        config: of a Swin2SR network.
+        config: of a restoration network.
         pixels: of the picture that goes in.
         item_size: bytes of a number in the network; results are kept in no less than float32.
     """
     return pixels * (8 + 12 * config.upscale**2) * max(item_size, 4)
 
 
-def _numbers_per_pixel(config: Swin2SRConfig) -> float:
+def _numbers_per_pixel(config: RestorationConfig) -> float:
     """Numbers that live at once for each pixel of input, when it is at its worst."""
     dim, scale = config.embed_dim, config.upscale
     if config.upsampler == "pixelshuffle_hf":

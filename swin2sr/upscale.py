@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Generator, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypedDict, Unpack, overload
 
@@ -27,60 +27,9 @@ from swin2sr.colour import brightness, with_colour_of
 from swin2sr.engine import Cancel, Engine, Pass, Progress, cancelled, sweep, turned
 from swin2sr.errors import ConfigError, Swin2SRError
 from swin2sr.images import DEFAULT_LIMITS, Limits, Picture
-from swin2sr.models import Swin2SRForImageSuperResolution
+from swin2sr.models import from_checkpoint
+from swin2sr.report import Report, Step
 from swin2sr.tiling import Plan
-
-
-@dataclass(frozen=True)
-class Report:
-    """What was done to a picture.
-
-    Args:
-        model, origin, sha256, scale, task, precision, device: of the upscaler.
-        tile: (width, height) in input pixels of the largest tile's kept centre; None for one run.
-        tiles: runs of the network.
-        margin: pixels of surroundings each tile saw.
-        padding: "minimal" or "official".
-        seconds: from reading the picture to its result.
-        input_size, output_size: (width, height).
-        notes: what a person should know: what was reduced, ignored, rounded or done otherwise.
-    """
-
-    model: str
-    origin: str
-    sha256: str | None
-    scale: int
-    task: str | None
-    precision: str
-    device: str
-    tile: tuple[int, int] | None
-    tiles: int
-    margin: int
-    padding: str
-    seconds: float
-    input_size: tuple[int, int]
-    output_size: tuple[int, int]
-    notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Step:
-    """One step of ``Upscaler.stream``.
-
-    Args:
-        done, total: tiles; ``total`` is 1 until the picture has been read and cut.
-        seconds: since the start.
-        seconds_left: from this job's own speed; None while nothing is known.
-        image, picture, report: only in the last step: 8-bit image, full result, what was done.
-    """
-
-    done: int
-    total: int
-    seconds: float
-    seconds_left: float | None
-    image: Image.Image | None = None
-    picture: Picture | None = None
-    report: Report | None = None
 
 
 class Options(TypedDict, total=False):
@@ -150,6 +99,8 @@ class Upscaler:
         cache_dir: str | Path | None = None,
         local_files_only: bool = False,
         scale: int | None = None,
+        task: str | None = None,
+        channels: int | None = None,
     ) -> Upscaler:
         """Load a model by name.
 
@@ -158,22 +109,21 @@ class Upscaler:
                 (.safetensors, .pth, .bin).
             device, precision: as for the class.
             revision, cache_dir, local_files_only: as ``checkpoints.load``.
-            scale: refuse a model that enlarges by another factor.
+            scale, task, channels: refuse a model that enlarges by another factor, is for another
+                task (one of ``checkpoints.TASKS``), or has another number of colours (1 or 3).
         Raises:
             WeightsError: weights that cannot be found or used.
-            ConfigError: another scale, an unknown device or precision.
+            ConfigError: another scale, task or number of colours; an unknown device or precision.
         """
         found = checkpoints.load(
             name, revision=revision, cache_dir=cache_dir, local_files_only=local_files_only
         )
-        if scale is not None and scale != found.config.upscale:
-            offered = sorted({entry.scale for entry in checkpoints.list_models()})
-            raise ConfigError(
-                f"The model {found.name!r} enlarges by {found.config.upscale}, not by {scale}.",
-                remedy=f"Models exist for the scales {', '.join(map(str, offered))}.",
-            )
+        known = found.entry.task if found.entry else None
+        checkpoints.require(
+            found.name, found.config, known, scale=scale, task=task, channels=channels
+        )
         return cls(
-            Swin2SRForImageSuperResolution.from_checkpoint(found),
+            from_checkpoint(found),
             device=device,
             precision=precision,
             name=found.name,

@@ -52,6 +52,7 @@ LAYERS = (
     "degrade",
     "processing",
     "colour",
+    "report",
     "tiling",
     "hardware",
     "engine",
@@ -186,7 +187,16 @@ def test_front_matter_and_tables_name_the_registrys_models(root: Path) -> None:
 
     front, body = _readme(root)
     rows = re.findall(r"^\| `([^`]+)` \| [^|]+ \| (\d) \| (.+) \|$", body, flags=re.MULTILINE)
-    assert [(n, int(scale)) for n, scale, _ in rows] == [(e.name, e.scale) for e in list_models()]
+    models = list_models()
+    mine = [(e.name, e.scale) for e in models if e.config.network == "Swin2SR"]
+    assert [(n, int(scale)) for n, scale, _ in rows] == mine
+    families = re.findall(r"^\| `(swinir-[^`]+)` \| ([^|]+) \| [^|]+ \|$", body, flags=re.MULTILINE)
+    named = {
+        name.replace("*", ending)
+        for name, endings in families
+        for ending in re.findall(r"[\w-]+", endings)
+    }
+    assert named == {e.name for e in models if e.config.network == "SwinIR"}
     assert front["models"] == sorted(set(re.findall(r"caidas/[\w-]+", body)), key=str.lower)
 
 

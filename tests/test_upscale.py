@@ -495,7 +495,7 @@ def test_arr_09_skipping_does_not_hide_a_wrong_argument_or_a_cancelled_job() -> 
 
 
 def test_arr_11_another_scale_than_the_models_is_refused(tiny_folder: Path) -> None:
-    with pytest.raises(ConfigError, match=r"by 2, not by 4.*scales"):
+    with pytest.raises(ConfigError, match=r"x2 .*does not fit the scale 4 asked"):
         Upscaler.from_pretrained(tiny_folder, device="cpu", scale=4)
 
 

@@ -2,20 +2,26 @@
 
 from swin2sr.checkpoints.architecture import check, detect
 from swin2sr.checkpoints.convert import to_hub, to_native, to_original
+from swin2sr.checkpoints.describe import describe, require, task_of
+from swin2sr.checkpoints.entry import TASKS, Entry
 from swin2sr.checkpoints.read import read_state_dict
-from swin2sr.checkpoints.registry import Entry, find, list_models
+from swin2sr.checkpoints.registry import find, list_models
 from swin2sr.checkpoints.resolve import Checkpoint, load, package
 
 __all__ = [
+    "TASKS",
     "Checkpoint",
     "Entry",
     "check",
+    "describe",
     "detect",
     "find",
     "list_models",
     "load",
     "package",
     "read_state_dict",
+    "require",
+    "task_of",
     "to_hub",
     "to_native",
     "to_original",

@@ -14,15 +14,15 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from swin2sr.checkpoints import convert
-from swin2sr.checkpoints.convert import Kind, Layout
+from swin2sr.checkpoints.convert import Dialect, Kind
+from swin2sr.checkpoints.describe import describe
 from swin2sr.checkpoints.parameters import FEATURES, Shapes, expected_shapes
-from swin2sr.config import Swin2SRConfig
+from swin2sr.config import GENERATIONS, RestorationConfig, Swin2SRConfig
 from swin2sr.errors import ConfigError, WeightsError
 
 # Other networks that people have lying around, by a name only they use; the first match counts.
 STRANGERS: tuple[tuple[str, str], ...] = (
     ("HAT", r"layers\.\d+\.residual_group\.(overlap_attn|blocks\.\d+\.conv_block)\..*"),
-    ("SwinIR", r"layers\.\d+\.residual_group\.blocks\.\d+\.attn\.relative_position_bias_table"),
     ("DAT", r"layers\.\d+\.blocks\.\d+\.attn\.attns\..*"),
     ("ESRGAN", r"(model\.1\.sub\.0\.RDB1|RRDB_trunk\.0\.RDB1|body\.0\.rdb1)\.conv1\..*"),
     ("RCAN", r"body\.0\.body\.0\.body\.0\.weight"),
@@ -36,7 +36,7 @@ STRANGERS: tuple[tuple[str, str], ...] = (
     ),
     ("Real-ESRGAN (compact)", r"body\.\d+\.weight"),
 )
-_NEXT_OF_KIN = ("HAT", "SwinIR")  # their heads are named as Swin2SR's, so their scale can be read
+_NEXT_OF_KIN = "HAT"  # a SwinIR and more: its head is named as SwinIR's, so its scale can be read
 
 
 # What weights say about a configuration; the window only where the original's buffers are there.
@@ -47,7 +47,7 @@ _VISIBLE = (
 _OF_THE_HEAD = ("num_channels_out", "upsampler", "upscale")
 
 
-def detect(state: Mapping[str, Tensor]) -> tuple[Swin2SRConfig, tuple[str, ...]]:
+def detect(state: Mapping[str, Tensor]) -> tuple[RestorationConfig, tuple[str, ...]]:
     """The configuration of the network that ``state`` belongs to.
 
     Args:
@@ -62,17 +62,18 @@ def detect(state: Mapping[str, Tensor]) -> tuple[Swin2SRConfig, tuple[str, ...]]
     try:
         config, notes = _read_off(view)
     except _UNREADABLE as error:
+        generation = GENERATIONS[view.dialect.generation]
         raise WeightsError(
-            "These weights are a variant of Swin2SR that this package does not know; against "
-            f"classical x2: {_told(view, Swin2SRConfig())}.",
+            f"These weights are a variant of {generation.network} that this package does not know; "
+            f"against classical x2: {_told(view, generation())}.",
             code="wrong_model",
         ) from error
     check(state, config)
-    return config, notes
+    return config, (f"Read off the weights: {describe(config)}.", *notes)
 
 
 def check(
-    state: Mapping[str, Tensor], config: Swin2SRConfig, *, source: str = "these weights"
+    state: Mapping[str, Tensor], config: RestorationConfig, *, source: str = "these weights"
 ) -> None:
     """Hold ``state`` against ``config``: every name and every shape.
 
@@ -86,6 +87,12 @@ def check(
             three of each.
     """
     view = _view(state)
+    if view.dialect.generation != config.generation:
+        raise WeightsError(
+            f"The configuration is for {config.network}; {source} are "
+            f"{GENERATIONS[view.dialect.generation].network} weights.",
+            code="wrong_model",
+        )
     if sum(config.depths) > len(state):  # never enumerate what a hostile configuration asks for
         raise WeightsError(
             f"The configuration asks for {sum(config.depths)} layers; {source} hold only "
@@ -109,7 +116,7 @@ _UNREADABLE = (ConfigError, KeyError, IndexError, ValueError, ArithmeticError)
 class _View:
     """Names and shapes of some weights, native names as in ``expected_shapes``."""
 
-    layout: Layout
+    dialect: Dialect
     kind: Kind
     shapes: Shapes
     unknown: tuple[str, ...]  # names that no table knows
@@ -126,14 +133,15 @@ class _View:
 
 
 def _view(state: Mapping[str, Tensor]) -> _View:
-    layout = convert.layout_of(state)
-    if layout is None:
-        raise WeightsError(_stranger(state), code="wrong_model")
-    return _look(state, layout)
+    dialect = convert.dialect_of(state)
+    label = _stranger(state)
+    if dialect is None or label == _NEXT_OF_KIN:
+        raise WeightsError(_introduce(label, state), code="wrong_model")
+    return _look(state, dialect)
 
 
-def _look(state: Mapping[str, Tensor], layout: Layout) -> _View:
-    renamed, unknown = convert.translate(state, layout, "native")
+def _look(state: Mapping[str, Tensor], dialect: Dialect) -> _View:
+    renamed, unknown = convert.translate(state, dialect, "native")
     window = windows = None
     for name, tensor in state.items():
         if name.endswith("relative_position_index") and tensor.ndim == 2:
@@ -141,8 +149,8 @@ def _look(state: Mapping[str, Tensor], layout: Layout) -> _View:
         elif name.endswith("attn_mask") and tensor.ndim == 3:
             windows = tensor.shape[0]
     return _View(
-        layout=layout,
-        kind=convert.kind_of(state, layout),
+        dialect=dialect,
+        kind=convert.kind_of(state, dialect),
         shapes={name: tuple(tensor.shape) for name, tensor in renamed.items()},
         unknown=tuple(unknown),
         window=window,
@@ -150,13 +158,14 @@ def _look(state: Mapping[str, Tensor], layout: Layout) -> _View:
     )
 
 
-def _read_off(view: _View) -> tuple[Swin2SRConfig, tuple[str, ...]]:
+def _read_off(view: _View) -> tuple[RestorationConfig, tuple[str, ...]]:
     """Apply the rules; any of ``_UNREADABLE`` when they do not work out."""
     notes: list[str] = []
     depths, heads = _depths(view)
     width, colours = view.trunk("conv_first.weight")[:2]
-    window = view.window or 8
-    if view.window is None:
+    generation = view.dialect.generation
+    window = view.window or _window_of_table(view) or 8
+    if view.window is None and generation == 2:
         notes.append("The window size is not in the weights: 8 is assumed.")
     if window == 7:
         notes.append("A window of 7 is taken to mean pixel values of 0..255 inside (img_range).")
@@ -166,8 +175,8 @@ def _read_off(view: _View) -> tuple[Swin2SRConfig, tuple[str, ...]]:
         upsampler, scale, colours_out = "pixelshuffle", 2, colours
     else:
         scale, colours_out = _scale(view, colours)
-    config = Swin2SRConfig(
-        image_size=_image_size(view, window),
+    config = GENERATIONS[generation](
+        image_size=_image_size(view, window, depths),
         num_channels=colours,
         num_channels_out=colours_out,
         embed_dim=width,
@@ -175,7 +184,8 @@ def _read_off(view: _View) -> tuple[Swin2SRConfig, tuple[str, ...]]:
         num_heads=heads,
         window_size=window,
         mlp_ratio=_ratio(view.trunk("groups.0.blocks.0.mlp.fc1.weight")[0], width),
-        qkv_bias=view.has("groups.0.blocks.0.attention.q_bias"),
+        qkv_bias=view.has("groups.0.blocks.0.attention.q_bias")
+        or view.has("groups.0.blocks.0.attention.qkv.bias"),
         use_absolute_embeddings=view.has("absolute_position"),
         upscale=scale,
         img_range=255.0 if window == 7 else 1.0,
@@ -185,14 +195,21 @@ def _read_off(view: _View) -> tuple[Swin2SRConfig, tuple[str, ...]]:
     return config, tuple(notes)
 
 
+def _window_of_table(view: _View) -> int | None:
+    """Side of the window for which SwinIR's table of biases, (2 * window - 1)^2 long, is made."""
+    name = "groups.0.blocks.0.attention.position.table"
+    return (math.isqrt(view.trunk(name)[0]) + 1) // 2 if view.has(name) else None
+
+
 def _depths(view: _View) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Layers and heads of each group: count, and the length of the temperatures."""
-    pattern = re.compile(r"(?:trunk\.)?groups\.(\d+)\.blocks\.(\d+)\.attention\.logit_scale")
+    """Layers and heads of each group: count, and the shapes of the temperatures or the biases."""
+    ending, axis = {1: ("position.table", 1), 2: ("logit_scale", 0)}[view.dialect.generation]
+    pattern = re.compile(rf"(?:trunk\.)?groups\.(\d+)\.blocks\.(\d+)\.attention\.{ending}")
     layers: dict[int, int] = {}
     for match in filter(None, map(pattern.fullmatch, view.shapes)):
         layers[int(match[1])] = layers.get(int(match[1]), 0) + 1
     order = sorted(layers)
-    heads = (view.trunk(f"groups.{i}.blocks.0.attention.logit_scale")[0] for i in order)
+    heads = (view.trunk(f"groups.{i}.blocks.0.attention.{ending}")[axis] for i in order)
     return tuple(layers[i] for i in order), tuple(heads)
 
 
@@ -202,12 +219,13 @@ def _ratio(hidden: int, width: int) -> float:
     return ratio if int(ratio * width) == hidden else (hidden + 0.5) / width
 
 
-def _image_size(view: _View, window: int) -> int:
+def _image_size(view: _View, window: int, depths: tuple[int, ...]) -> int:
     if view.windows and math.isqrt(view.windows) ** 2 == view.windows:
         return math.isqrt(view.windows) * window
     if view.has("absolute_position"):
         return math.isqrt(view.trunk("absolute_position")[1])
-    return 64
+    # Where buffers were kept but no mask is among them, no layer is shifted: one window is all.
+    return window if view.window and not view.windows and max(depths) > 1 else 64
 
 
 def _scale(view: _View, colours: int) -> tuple[int, int]:
@@ -235,12 +253,12 @@ def _scale(view: _View, colours: int) -> tuple[int, int]:
 # ----------------------------------------------------------------------------------- what to report
 
 
-def _told(view: _View, config: Swin2SRConfig) -> str:
+def _told(view: _View, config: RestorationConfig) -> str:
     """How names and shapes differ from what ``config`` asks for; "" when they do not."""
     expected = expected_shapes(config, bare=view.kind.bare)
 
     def named(names: Iterable[str]) -> list[str]:
-        return [convert.name_in(view.layout, name, view.kind) for name in names]
+        return [convert.name_in(view.dialect.layout, name, view.kind) for name in names]
 
     missing = named(name for name in expected if name not in view.shapes)
     extra = [*view.unknown, *named(name for name in view.shapes if name not in expected)]
@@ -260,7 +278,7 @@ def _told(view: _View, config: Swin2SRConfig) -> str:
     return ", ".join(told)
 
 
-def _contradictions(view: _View, config: Swin2SRConfig) -> list[str]:
+def _contradictions(view: _View, config: RestorationConfig) -> list[str]:
     """Settings that the weights speak for and the configuration against."""
     try:
         seen, _ = _read_off(view)
@@ -277,28 +295,29 @@ def _contradictions(view: _View, config: Swin2SRConfig) -> list[str]:
     ]
 
 
-def _stranger(state: Mapping[str, Tensor]) -> str:
-    """What weights that are no Swin2SR's are, and how far from one."""
-    label = next(
-        (
-            label
-            for label, pattern in STRANGERS
-            if any(re.fullmatch(pattern, name) for name in state)
-        ),
-        None,
-    )
+def _stranger(state: Mapping[str, Tensor]) -> str | None:
+    """The other network that ``state`` is known to be, if it is one."""
+    for label, pattern in STRANGERS:
+        known = re.compile(pattern)
+        if any(map(known.fullmatch, state)):
+            return label
+    return None
+
+
+def _introduce(label: str | None, state: Mapping[str, Tensor]) -> str:
+    """What weights that are no restoration network of ours are, and how far from Swin2SR."""
     if label is None:
         return (
-            f"These {len(state)} tensors are not Swin2SR weights, nor another network that this "
-            f"package knows by name (first: {convert.first_three(list(state))})."
+            f"These {len(state)} tensors are not Swin2SR or SwinIR weights, nor another network "
+            f"that this package knows by name (first: {convert.first_three(list(state))})."
         )
-    view = _look(state, "original")
+    view = _look(state, Dialect("original", 2))
     config, scale = Swin2SRConfig(), ""
-    if label in _NEXT_OF_KIN and view.kind.head is not None:
+    if label == _NEXT_OF_KIN and view.kind.head is not None:
         try:
             factor, _ = _scale(view, 3)
             config = config.replace(upsampler=view.kind.head, upscale=factor)
             scale = f" x{factor}"
         except _UNREADABLE:
             pass
-    return f"This is {label}{scale}, not Swin2SR: {_told(view, config)}."
+    return f"This is {label}{scale}, not Swin2SR or SwinIR: {_told(view, config)}."

@@ -1,13 +1,14 @@
 """Three dialects for one network's parameters, and the way from each to each.
 
-``native`` are the names of our own modules, ``original`` those of mv-lab/swin2sr's ``.pth`` files,
-``hub`` those that transformers writes. Every parameter is one row of a table, its name in the three
-dialects side by side; translating is looking up a row. Two things are not renames: transformers
-keeps query, key and value apart, and the original stores buffers that follow from the
-configuration (dropped on the way in, computed again on the way out).
+``native`` are the names of our own modules, ``original`` those of the authors' ``.pth`` files
+(mv-lab/swin2sr, JingyunLiang/SwinIR), ``hub`` those that transformers writes. Every parameter is
+one row of a table, its name in the three dialects side by side; translating is looking up a row.
+Two things are not renames: transformers keeps query, key and value apart, and the originals store
+buffers that follow from the configuration (dropped on the way in, computed again on the way out).
+transformers has no SwinIR: its hub names are the original's, which other programs read.
 
-Source: parameter names of mv-lab/swin2sr ``models/network_swin2sr.py`` and of transformers'
-``Swin2SRForImageSuperResolution``.
+Source: parameter names of mv-lab/swin2sr ``models/network_swin2sr.py``, JingyunLiang/SwinIR
+``models/network_swinir.py`` and transformers' ``Swin2SRForImageSuperResolution``.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from swin2sr.config import Swin2SRConfig
+from swin2sr.config import GENERATIONS, RestorationConfig
 from swin2sr.errors import ConfigError, WeightsError
+from swin2sr.nn.position import relative_coordinates, relative_index
+from swin2sr.nn.windows import shift_masks
 
 Layout = Literal["native", "original", "hub"]
 State = dict[str, Tensor]
@@ -47,11 +50,17 @@ GROUP: tuple[Row, ...] = (
 )
 BLOCK_PREFIXES: Row = (".{i}.blocks.{j}", ".{i}.residual_group.blocks.{j}", ".{i}.layers.{j}")
 BLOCK: tuple[Row, ...] = (
+    (".attention.proj.*", ".attn.proj.*", ".attention.output.dense.*"),
+    (".norm1.*", ".norm1.*", ".layernorm_before.*"),
+    (".norm2.*", ".norm2.*", ".layernorm_after.*"),
+    (".mlp.fc1.*", ".mlp.fc1.*", ".intermediate.dense.*"),
+    (".mlp.fc2.*", ".mlp.fc2.*", ".output.dense.*"),
+)
+COSINE: tuple[Row, ...] = (  # attention of the second generation
     (".attention.logit_scale", ".attn.logit_scale", ".attention.self.logit_scale"),
     (".attention.q_bias", ".attn.q_bias", ".attention.self.query.bias"),
     (".attention.v_bias", ".attn.v_bias", ".attention.self.value.bias"),
     (".attention.qkv.weight", ".attn.qkv.weight", ".attention.self.{part}.weight"),
-    (".attention.proj.*", ".attn.proj.*", ".attention.output.dense.*"),
     (
         ".attention.position.fc1.*",
         ".attn.cpb_mlp.0.*",
@@ -62,25 +71,34 @@ BLOCK: tuple[Row, ...] = (
         ".attn.cpb_mlp.2.weight",
         ".attention.self.continuous_position_bias_mlp.2.weight",
     ),
-    (".norm1.*", ".norm1.*", ".layernorm_before.*"),
-    (".norm2.*", ".norm2.*", ".layernorm_after.*"),
-    (".mlp.fc1.*", ".mlp.fc1.*", ".intermediate.dense.*"),
-    (".mlp.fc2.*", ".mlp.fc2.*", ".output.dense.*"),
 )
+TABLE: tuple[Row, ...] = (  # attention of the first
+    (".attention.qkv.*", ".attn.qkv.*", ".attention.self.{part}.*"),
+    (
+        ".attention.position.table",
+        ".attn.relative_position_bias_table",
+        ".attention.self.relative_position_bias_table",
+    ),
+)
+ATTENTION = {1: TABLE, 2: COSINE}
 
 
-def _joined(prefixes: Row, rows: Iterable[Row]) -> tuple[Row, ...]:
+def joined(prefixes: Row, rows: Iterable[Row]) -> tuple[Row, ...]:
     """The rows with each dialect's own prefix."""
     native, original, hub = prefixes
     return tuple((native + row[0], original + row[1], hub + row[2]) for row in rows)
 
 
-def _groups(prefixes: Row) -> tuple[Row, ...]:
+def _groups(prefixes: Row, attention: tuple[Row, ...]) -> tuple[Row, ...]:
     """Rows of a list of residual groups that lies at ``prefixes``."""
-    return _joined(prefixes, GROUP + _joined(BLOCK_PREFIXES, BLOCK))
+    return joined(prefixes, GROUP + joined(BLOCK_PREFIXES, BLOCK + attention))
 
 
-TRUNK = BODY + _groups(("groups", "layers", "encoder.stages"))
+# By generation; a first one has no projections, and those rows find nothing there.
+TRUNKS = {
+    generation: BODY + _groups(("groups", "layers", "encoder.stages"), attention)
+    for generation, attention in ATTENTION.items()
+}
 
 # A chain of convolutions with a shuffle after each; transformers gives a single x3 step no number.
 _STEPS: tuple[Row, ...] = tuple(
@@ -103,12 +121,15 @@ _HF: tuple[Row, ...] = (
     ("conv_after_body_hf.*", "conv_after_body_hf.*", "upsample.conv_after_body_hf.*"),
     ("conv_before_hf.*", "conv_before_upsample_hf.0.*", "upsample.conv_before_upsample_hf.*"),
     ("conv_last_hf.*", "conv_last_hf.*", "upsample.final_convolution_hf.*"),
-    *_groups(("groups_hf", "layers_hf", "upsample.stages_hf")),
     *(
         (f"upsample_hf.{2 * n}.*", f"upsample_hf.{2 * n}.*", f"upsample.upsample_hf.{2 * n}.*")
         for n in range(5)
     ),
 )
+_HF_GROUPS = {
+    generation: _groups(("groups_hf", "layers_hf", "upsample.stages_hf"), attention)
+    for generation, attention in ATTENTION.items()
+}
 _NEAREST: tuple[Row, ...] = tuple(
     (f"{name}.*", f"{name}.*", f"upsample.{name}.*") for name in ("conv_up1", "conv_up2", "conv_hr")
 )
@@ -126,13 +147,30 @@ HEADS: dict[str, tuple[Row, ...]] = {
 
 _FIRST = dict(zip(LAYOUTS, (name.replace("*", "weight") for name in BODY[0]), strict=True))
 
+
+@dataclass(frozen=True)
+class Dialect:
+    """In whose names some weights are written, and of which generation their network is."""
+
+    layout: Layout
+    generation: int
+
+
 # Names that only a file in this dialect has, all of them; with or without a head around the trunk.
-LANDMARKS: tuple[tuple[Layout, tuple[str, ...]], ...] = (
-    ("native", ("trunk.conv_first.weight", "trunk.groups.0.blocks.0.attention.logit_scale")),
-    ("native", ("conv_first.weight", "groups.0.blocks.0.attention.logit_scale")),
-    ("hub", ("swin2sr.first_convolution.weight",)),
-    ("hub", ("first_convolution.weight", "embeddings.patch_embeddings.projection.weight")),
-    ("original", ("conv_first.weight", "layers.0.residual_group.blocks.0.attn.logit_scale")),
+_GROUP_0 = "groups.0.blocks.0.attention"
+_LAYER_0 = "layers.0.residual_group.blocks.0.attn"
+LANDMARKS: tuple[tuple[Dialect, tuple[str, ...]], ...] = (
+    (Dialect("native", 2), ("trunk.conv_first.weight", f"trunk.{_GROUP_0}.logit_scale")),
+    (Dialect("native", 2), ("conv_first.weight", f"{_GROUP_0}.logit_scale")),
+    (Dialect("native", 1), ("trunk.conv_first.weight", f"trunk.{_GROUP_0}.position.table")),
+    (Dialect("native", 1), ("conv_first.weight", f"{_GROUP_0}.position.table")),
+    (Dialect("hub", 2), ("swin2sr.first_convolution.weight",)),
+    (
+        Dialect("hub", 2),
+        ("first_convolution.weight", "embeddings.patch_embeddings.projection.weight"),
+    ),
+    (Dialect("original", 2), ("conv_first.weight", f"{_LAYER_0}.logit_scale")),
+    (Dialect("original", 1), ("conv_first.weight", f"{_LAYER_0}.relative_position_bias_table")),
 )
 WHOLE: Row = ("trunk.", "", "swin2sr.")  # before the trunk's names in a network with a head
 
@@ -141,15 +179,14 @@ BUFFER = re.compile(
     r"|.*\.attention\.self\.(?:relative_coords_table|relative_position_index)"
     r"|(?:trunk\.|swin2sr\.)?mean"
 )
-MASKED = -100.0
 
 
-def layout_of(names: Iterable[str]) -> Layout | None:
-    """The dialect that parameter names are in; None when they are not a Swin2SR's."""
+def dialect_of(names: Iterable[str]) -> Dialect | None:
+    """The dialect that parameter names are in; None when they are no restoration network's."""
     present = set(names)
-    for layout, landmarks in LANDMARKS:
+    for dialect, landmarks in LANDMARKS:
         if present.issuperset(landmarks):
-            return layout
+            return dialect
     return None
 
 
@@ -165,18 +202,20 @@ def head_of(state: Mapping[str, Tensor], layout: Layout) -> str | None:
 
 @dataclass(frozen=True)
 class Kind:
-    """What decides the names of a network: its head, a x3 step in it, no head at all."""
+    """What decides the names of a network: generation, head, a x3 step in it, no head at all."""
 
+    generation: int
     head: str | None
     thrice: bool
     bare: bool
 
 
-def kind_of(state: Mapping[str, Tensor], layout: Layout) -> Kind:
+def kind_of(state: Mapping[str, Tensor], dialect: Dialect) -> Kind:
     """Which rows of the tables apply to ``state``."""
+    layout = dialect.layout
     head = head_of(state, layout)
-    stepwise = head is not None and _STEPS[0] in HEADS[head]
-    return Kind(head, stepwise and _steps_by_three(state, layout), is_bare(state, layout))
+    thrice = head is not None and _STEPS[0] in HEADS[head] and _steps_by_three(state, layout)
+    return Kind(dialect.generation, head, thrice, is_bare(state, layout))
 
 
 def is_bare(state: Mapping[str, Tensor], layout: Layout) -> bool:
@@ -194,11 +233,12 @@ def to_native(state: Mapping[str, Tensor]) -> State:
     Raises:
         WeightsError: "wrong_model" when a name belongs to no Swin2SR.
     """
-    layout = _layout(state)
-    renamed, unknown = translate(state, layout, "native")
+    dialect = _dialect(state)
+    renamed, unknown = translate(state, dialect, "native")
     if unknown:
+        network = GENERATIONS[dialect.generation].network
         raise WeightsError(
-            f"{len(unknown)} of {len(state)} names are not Swin2SR's: {first_three(unknown)}.",
+            f"{len(unknown)} of {len(state)} names are not {network}'s: {first_three(unknown)}.",
             code="wrong_model",
         )
     return renamed
@@ -210,11 +250,12 @@ def to_hub(state: Mapping[str, Tensor]) -> State:
     Raises:
         WeightsError: "wrong_model" when a name belongs to no Swin2SR.
     """
-    return translate(to_native(state), "native", "hub")[0]
+    native = to_native(state)
+    return translate(native, _dialect(native), "hub")[0]
 
 
-def to_original(state: Mapping[str, Tensor], config: Swin2SRConfig) -> State:
-    """Translate to the names of mv-lab/swin2sr, its buffers included, so that it loads strictly.
+def to_original(state: Mapping[str, Tensor], config: RestorationConfig) -> State:
+    """Translate to the names of the original, its buffers included, so that it loads strictly.
 
     Args:
         state: parameters in any of the three dialects.
@@ -223,24 +264,29 @@ def to_original(state: Mapping[str, Tensor], config: Swin2SRConfig) -> State:
         WeightsError: "wrong_model" when a name belongs to no Swin2SR.
         ConfigError: ``image_size`` is not a multiple of the window; the original cannot be built.
     """
-    original = translate(to_native(state), "native", "original")[0]
+    native = to_native(state)
+    original = translate(native, _dialect(native), "original")[0]
     return original | buffers(original, config)
 
 
 def translate(
-    state: Mapping[str, Tensor], source: Layout, target: Layout
+    state: Mapping[str, Tensor], source: Dialect, target: Layout
 ) -> tuple[State, list[str]]:
-    """Rename ``state``; also return the names that no row knows (buffers are dropped silently).
+    """Rename ``state``; also return the names that no row knows. See ``rename``."""
+    return rename(state, _rules(kind_of(state, source), source.layout, target))
+
+
+def rename(state: Mapping[str, Tensor], rules: Sequence[Rule]) -> tuple[State, list[str]]:
+    """Rename by ``rules``; also return the names that none knows (buffers are dropped silently).
 
     A query, key or value without companions of its shape is left out: what is then missing shows
     when the result is compared with what a network has.
     """
-    rules = _rules(kind_of(state, source), source, target)
     renamed: State = {}
     split: dict[str, State] = {}
     unknown: list[str] = []
     for name, tensor in state.items():
-        found = _look_up(name, rules)
+        found = look_up(name, rules)
         if found is None:
             if not BUFFER.fullmatch(name):
                 unknown.append(name)
@@ -263,7 +309,7 @@ def translate(
 
 def name_in(layout: Layout, native: str, kind: Kind) -> str:
     """What one native parameter is called in another dialect (for messages)."""
-    found = _look_up(native, _rules(kind, "native", layout))
+    found = look_up(native, _rules(kind, "native", layout))
     return found[0].format(part=PARTS[0], **found[1]) if found else native
 
 
@@ -276,7 +322,8 @@ def first_three(names: Sequence[str]) -> str:
 Rule = tuple[re.Pattern[str], str]
 
 
-def _look_up(name: str, rules: Sequence[Rule]) -> tuple[str, dict[str, str]] | None:
+def look_up(name: str, rules: Sequence[Rule]) -> tuple[str, dict[str, str]] | None:
+    """The template of the first rule that fits ``name``, and what to fill it with."""
     for pattern, template in rules:
         match = pattern.fullmatch(name)
         if match:
@@ -288,12 +335,22 @@ def _look_up(name: str, rules: Sequence[Rule]) -> tuple[str, dict[str, str]] | N
 def _rules(kind: Kind, source: Layout, target: Layout) -> tuple[Rule, ...]:
     """The table of one kind of network as (pattern of the source's name, target's template)."""
     column, other = LAYOUTS.index(source), LAYOUTS.index(target)
-    rows = TRUNK if kind.bare else _joined(WHOLE, TRUNK)
+    trunk = TRUNKS[kind.generation]
+    rows = trunk if kind.bare else joined(WHOLE, trunk)
     if kind.head is not None:
         head = HEADS[kind.head]
         if kind.thrice:
             head = (*_ONE_STEP, *(row for row in head if row not in _STEPS))
-        rows += _joined(("head.", "", ""), head)
+        if kind.head == "pixelshuffle_hf":
+            head += _HF_GROUPS[kind.generation]
+        rows += joined(("head.", "", ""), head)
+    if kind.generation == 1:  # transformers does not have it
+        rows = tuple((native, original, original) for native, original, _ in rows)
+    return rules_between(rows, column, other)
+
+
+def rules_between(rows: Iterable[Row], column: int, other: int) -> tuple[Rule, ...]:
+    """Rows as (pattern of the name in one column, template of the name in another)."""
     return tuple((_pattern(row[column]), _template(row[other])) for row in rows)
 
 
@@ -321,29 +378,31 @@ def _steps_by_three(state: Mapping[str, Tensor], layout: Layout) -> bool:
     return name in state and state[name].shape[0] == 9 * state[name].shape[1]
 
 
-def _layout(state: Mapping[str, Tensor]) -> Layout:
-    layout = layout_of(state)
-    if layout is None:
+def _dialect(state: Mapping[str, Tensor]) -> Dialect:
+    dialect = dialect_of(state)
+    if dialect is None:
         raise WeightsError(
-            f"These {len(state)} tensors are not a Swin2SR network (first: "
+            f"These {len(state)} tensors are no Swin2SR or SwinIR network (first: "
             f"{first_three(list(state))}).",
             code="wrong_model",
         )
-    return layout
+    return dialect
 
 
-def buffers(names: Iterable[str], config: Swin2SRConfig) -> State:
+def buffers(names: Iterable[str], config: RestorationConfig) -> State:
     """The buffers that the original keeps in its files, by original name.
 
     Args:
         names: original parameter names; they say which blocks exist.
         config: gives window, shift and ``image_size``.
     Returns:
-        ``relative_coords_table`` (1, 2w-1, 2w-1, 2) float32 and ``relative_position_index``
-        (w*w, w*w) int64 of every block, ``attn_mask`` (windows, w*w, w*w) float32 of odd blocks.
+        ``relative_position_index`` (w*w, w*w) int64 of every block, ``attn_mask`` (windows, w*w,
+        w*w) float32 of odd blocks; for Swin2SR also ``relative_coords_table`` (1, 2w-1, 2w-1, 2)
+        float32 of every block.
     Raises:
         ConfigError: ``image_size`` is not a multiple of the window.
-    Source: mv-lab/swin2sr ``WindowAttention.__init__`` and ``calculate_mask``.
+    Source: ``WindowAttention.__init__`` and ``calculate_mask`` of mv-lab/swin2sr and
+    JingyunLiang/SwinIR.
     """
     window, shift = config.layer_window, config.layer_shift
     if any(side % window for side in config.grid_size):
@@ -351,49 +410,27 @@ def buffers(names: Iterable[str], config: Swin2SRConfig) -> State:
             f"The original code needs an image_size that is a multiple of the window {window}, "
             f"got {config.image_size}."
         )
-    table, index = coordinates_table(window), position_index(window)
-    mask = shift_mask(config.grid_size, window, shift)
-    ending = ".attn.logit_scale"
+    side = 2 * window - 1
+    table = relative_coordinates(window).view(1, side, side, 2)
+    index = relative_index(window)
+    mask = whole_mask(config.grid_size, window, shift) if shift else None
+    ending = ".attn.proj.weight"
     found: State = {}
     for name in names:
         if name.endswith(ending):
             block = name.removesuffix(ending)
-            found[f"{block}.attn.relative_coords_table"] = table.clone()
             found[f"{block}.attn.relative_position_index"] = index.clone()
-            if shift and int(block.rpartition(".")[2]) % 2:
+            if config.generation == 2:
+                found[f"{block}.attn.relative_coords_table"] = table.clone()
+            if mask is not None and int(block.rpartition(".")[2]) % 2:
                 found[f"{block}.attn_mask"] = mask.clone()
     return found
 
 
-def coordinates_table(window: int) -> Tensor:
-    """Log-spaced relative coordinates (1, 2w-1, 2w-1, 2), rows then columns; Swin V2, eq. 4."""
-    steps = torch.arange(1 - window, window, dtype=torch.float32)
-    table = torch.stack(torch.meshgrid(steps, steps, indexing="ij"), dim=-1).unsqueeze(0)
-    if window > 1:
-        table = table / (window - 1)
-    table = table * 8
-    return torch.sign(table) * torch.log2(table.abs() + 1.0) / 3.0  # log2(8) = 3
-
-
-def position_index(window: int) -> Tensor:
-    """Row of the coordinates table for every pair of tokens, (w*w, w*w) int64."""
-    rows, columns = torch.arange(window * window) // window, torch.arange(window * window) % window
-    down = rows[:, None] - rows[None, :] + window - 1
-    right = columns[:, None] - columns[None, :] + window - 1
-    return down * (2 * window - 1) + right
-
-
-def shift_mask(size: tuple[int, int], window: int, shift: int) -> Tensor:
-    """The mask of all windows of a shifted map of ``size``: (windows, w*w, w*w), 0 or -100."""
-
-    def regions(length: int) -> Tensor:
-        """0, 1, 2 for what the shift left in place, split off, and wrapped around."""
-        places = torch.arange(length)
-        return (places >= length - window).long() + (places >= length - shift).long()
-
-    height, width = size
-    labels = 3 * regions(height)[:, None] + regions(width)[None, :]
-    labels = labels.view(height // window, window, width // window, window)
-    labels = labels.transpose(1, 2).reshape(-1, window * window)  # (windows, w*w)
-    apart = labels[:, :, None] != labels[:, None, :]
-    return torch.where(apart, MASKED, 0.0)
+def whole_mask(size: tuple[int, int], window: int, shift: int) -> Tensor:
+    """The masks of all windows of a shifted map of ``size``: (windows, w*w, w*w), 0 or -100."""
+    last_row, last_column = (
+        (torch.arange(side // window) == side // window - 1).long() for side in size
+    )
+    kinds = 2 * last_row[:, None] + last_column[None, :]
+    return shift_masks(window, shift)[kinds.flatten()]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from swin2sr.config import Swin2SRConfig
+from swin2sr.config import RestorationConfig
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -15,7 +15,7 @@ FEATURES = 64  # channels between trunk and picture in every head that has them
 POSITION_HIDDEN = 512  # hidden units of the position bias network
 
 
-def expected_shapes(config: Swin2SRConfig, *, bare: bool = False) -> Shapes:
+def expected_shapes(config: RestorationConfig, *, bare: bool = False) -> Shapes:
     """Every parameter of the network of ``config``, by native name.
 
     Args:
@@ -29,7 +29,7 @@ def expected_shapes(config: Swin2SRConfig, *, bare: bool = False) -> Shapes:
     return {f"trunk.{name}": shape for name, shape in trunk.items()} | head
 
 
-def count_parameters(config: Swin2SRConfig) -> int:
+def count_parameters(config: RestorationConfig) -> int:
     """How many numbers the network of ``config`` learns."""
     return sum(math.prod(shape) for shape in expected_shapes(config).values())
 
@@ -54,17 +54,29 @@ def _residual_conv(name: str, width: int, connection: str) -> Shapes:
     )
 
 
-def _block_shapes(config: Swin2SRConfig, heads: int) -> Shapes:
-    width, hidden = config.embed_dim, int(config.mlp_ratio * config.embed_dim)
+def _attention_shapes(config: RestorationConfig, heads: int) -> Shapes:
+    width = config.embed_dim
+    if config.generation == 1:
+        qkv: Shapes = {"attention.qkv.weight": (3 * width, width)}
+        if config.qkv_bias:
+            qkv["attention.qkv.bias"] = (3 * width,)
+        return qkv | {"attention.position.table": ((2 * config.layer_window - 1) ** 2, heads)}
     shapes: Shapes = {"attention.logit_scale": (heads, 1, 1)}
     if config.qkv_bias:
         shapes |= {"attention.q_bias": (width,), "attention.v_bias": (width,)}
     return (
         shapes
         | {"attention.qkv.weight": (3 * width, width)}
-        | _layer("attention.proj", width, width)
         | _layer("attention.position.fc1", POSITION_HIDDEN, 2)
         | {"attention.position.fc2.weight": (heads, POSITION_HIDDEN)}
+    )
+
+
+def _block_shapes(config: RestorationConfig, heads: int) -> Shapes:
+    width, hidden = config.embed_dim, int(config.mlp_ratio * config.embed_dim)
+    return (
+        _attention_shapes(config, heads)
+        | _layer("attention.proj", width, width)
         | _norm("norm1", width)
         | _norm("norm2", width)
         | _layer("mlp.fc1", hidden, width)
@@ -72,21 +84,24 @@ def _block_shapes(config: Swin2SRConfig, heads: int) -> Shapes:
     )
 
 
-def _group_shapes(config: Swin2SRConfig, name: str) -> Shapes:
+def _group_shapes(config: RestorationConfig, name: str) -> Shapes:
     shapes: Shapes = {}
     for i, (depth, heads) in enumerate(zip(config.depths, config.num_heads, strict=True)):
         block = _block_shapes(config, heads)
         for j in range(depth):
             shapes |= {f"{name}.{i}.blocks.{j}.{key}": shape for key, shape in block.items()}
         shapes |= _residual_conv(f"{name}.{i}.conv", config.embed_dim, config.resi_connection)
-        shapes |= _layer(f"{name}.{i}.proj", config.embed_dim, config.embed_dim, 1, 1)
+        if config.projects_tokens:
+            shapes |= _layer(f"{name}.{i}.proj", config.embed_dim, config.embed_dim, 1, 1)
     return shapes
 
 
-def _trunk_shapes(config: Swin2SRConfig) -> Shapes:
+def _trunk_shapes(config: RestorationConfig) -> Shapes:
     width = config.embed_dim
     shapes = _layer("conv_first", width, config.num_channels, 3, 3)
-    shapes |= _layer("embed.proj", width, width, 1, 1) | _norm("embed.norm", width)
+    if config.projects_tokens:
+        shapes |= _layer("embed.proj", width, width, 1, 1)
+    shapes |= _norm("embed.norm", width)
     if config.use_absolute_embeddings:
         shapes["absolute_position"] = (1, math.prod(config.grid_size), width)
     shapes |= _group_shapes(config, "groups") | _norm("norm", width)
@@ -101,7 +116,7 @@ def _steps(name: str, scale: int) -> Shapes:
     return shapes
 
 
-def _head_shapes(config: Swin2SRConfig) -> Shapes:
+def _head_shapes(config: RestorationConfig) -> Shapes:
     width, scale, kind = config.embed_dim, config.upscale, config.upsampler
     colours_in, colours = config.num_channels, config.num_channels_out
     if kind == "":

@@ -1,179 +1,24 @@
-"""The published checkpoints: one row each, with what is known for certain about it.
+"""The table of published checkpoints, and how one of them is found in it.
 
-A revision or hash that was not seen is None, never a guess: such a file is loaded with the note
-that it is not pinned. Rows of packaged weights are completed from the ``.json`` beside the weights
-(written by ``resolve.package``), which holds their configuration and their sha256; a packaged row
-whose files are not there is left out.
-
-Source: releases of mv-lab/swin2sr (v0.0.1) and the repositories of ``caidas`` on the Hub, as of
-November 2026.
+Rows of packaged weights are completed from the ``.json`` beside the weights (written by
+``resolve.package``), which holds their configuration and their sha256; a packaged row whose files
+are not there is left out.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from swin2sr.checkpoints.entry import Entry
 from swin2sr.checkpoints.parameters import count_parameters
-from swin2sr.config import Swin2SRConfig
+from swin2sr.checkpoints.published import PUBLISHED
+from swin2sr.config import restoration_config
+from swin2sr.config.file import read_object
 
-Source = Literal["packaged", "hub", "release"]
-
-TASKS = ("classical", "lightweight", "compressed", "realworld", "jpeg")
 WEIGHTS_FOLDER = Path(__file__).resolve().parent.parent / "weights"
 DEFAULT = "swin2sr-small-x2"  # what works at once, without the network
-
-
-@dataclass(frozen=True, kw_only=True)
-class Entry:
-    """One published checkpoint.
-
-    Args:
-        name: how it is asked for.
-        title: one line for people.
-        task: one of ``TASKS``.
-        scale: factor between input and output sides; 1 restores.
-        config: the network.
-        source: "packaged" (in this package), "hub" or "release" (a file at ``url``).
-        repo: Hub repository; also an accepted name.
-        filename: the file in the folder, the repository or the release.
-        fallback: another file of the repository, taken when ``filename`` is not there.
-        revision: full commit hash; None is the head of "main".
-        sha256: of ``filename``, hexadecimal; None where none is known.
-        url: of a release's file.
-        licence: SPDX identifier.
-        size_bytes: of ``filename``; None where not known exactly.
-        parameters: how many numbers it learned.
-        trained_on: pictures and how they were degraded.
-        aliases: other accepted names.
-    """
-
-    name: str
-    title: str
-    task: str
-    scale: int
-    config: Swin2SRConfig
-    source: Source
-    filename: str
-    repo: str | None = None
-    fallback: str | None = None
-    revision: str | None = None
-    sha256: str | None = None
-    url: str | None = None
-    licence: str = "Apache-2.0"
-    size_bytes: int | None = None
-    parameters: int
-    trained_on: str
-    aliases: tuple[str, ...] = ()
-
-
-_PHOTOS = "DIV2K and Flickr2K, bicubic downscale"
-_LIGHT = Swin2SRConfig(
-    depths=(6,) * 4, embed_dim=60, num_heads=(6,) * 4, upsampler="pixelshuffledirect"
-)
-
-PUBLISHED: tuple[Entry, ...] = (
-    Entry(
-        name="swin2sr-classical-x2",
-        title="Clean pictures, twice the size",
-        task="classical",
-        scale=2,
-        config=Swin2SRConfig(),
-        source="hub",
-        repo="caidas/swin2SR-classical-sr-x2-64",
-        filename="model.safetensors",
-        revision="cee1c923c6a37361c6e5650b65dcf4be821e5d52",
-        sha256=None,  # not seen
-        parameters=12_091_571,
-        trained_on=_PHOTOS,
-        aliases=("Swin2SR_ClassicalSR_X2_64",),
-    ),
-    Entry(
-        name="swin2sr-classical-x4",
-        title="Clean pictures, four times the size",
-        task="classical",
-        scale=4,
-        config=Swin2SRConfig(upscale=4),
-        source="hub",
-        repo="caidas/swin2SR-classical-sr-x4-64",
-        filename="model.safetensors",
-        revision=None,  # not seen
-        sha256=None,  # not seen
-        parameters=12_239_283,
-        trained_on=_PHOTOS,
-        aliases=("Swin2SR_ClassicalSR_X4_64",),
-    ),
-    Entry(
-        name="swin2sr-compressed-x4",
-        title="Small JPEG pictures, four times the size",
-        task="compressed",
-        scale=4,
-        config=Swin2SRConfig(upscale=4, image_size=48, upsampler="pixelshuffle_aux"),
-        source="hub",
-        repo="caidas/swin2SR-compressed-sr-x4-48",
-        filename="model.safetensors",
-        revision=None,  # not seen
-        sha256=None,  # not seen
-        parameters=12_244_598,
-        trained_on="DIV2K and Flickr2K, bicubic downscale, then JPEG",
-        aliases=("Swin2SR_CompressedSR_X4_48",),
-    ),
-    Entry(
-        name="swin2sr-lightweight-x2",
-        title="Clean pictures, twice the size, fast",
-        task="lightweight",
-        scale=2,
-        config=_LIGHT,
-        source="hub",
-        repo="caidas/swin2SR-lightweight-x2-64",
-        # The hash is of this file, and a pickle whose bytes are known is safe to read.
-        filename="pytorch_model.bin",
-        fallback="model.safetensors",
-        revision=None,  # not seen
-        sha256="9784753b51c4b93b87d53088b862c1961b04eaa69460463bed170d5c444b3d0b",
-        size_bytes=4_175_069,
-        parameters=1_005_348,
-        trained_on=_PHOTOS,
-        aliases=("Swin2SR_Lightweight_X2_64",),
-    ),
-    Entry(
-        name="swin2sr-realworld-x4",
-        title="Noisy, blurred pictures from anywhere, four times the size",
-        task="realworld",
-        scale=4,
-        config=Swin2SRConfig(upscale=4, upsampler="nearest+conv"),
-        source="hub",
-        repo="caidas/swin2SR-realworld-sr-x4-64-bsrgan-psnr",
-        filename="pytorch_model.bin",  # no safetensors on main at this commit
-        revision="bb13f02e45e88d00b6c202b3fbe6a181af144606",
-        sha256=None,  # not seen
-        parameters=12_054_643,
-        trained_on="photographs with BSRGAN's random degradations",
-        aliases=("Swin2SR_RealworldSR_X4_64_BSRGAN_PSNR",),
-    ),
-    Entry(
-        name="swin2sr-jpeg",
-        title="JPEG pictures, same size, without blocks",
-        task="jpeg",
-        scale=1,
-        config=Swin2SRConfig(
-            num_channels=1,
-            upscale=1,
-            image_size=126,
-            window_size=7,
-            img_range=255.0,
-            upsampler="",
-        ),
-        source="release",
-        filename="Swin2SR_Jpeg_dynamic.pth",
-        url="https://github.com/mv-lab/swin2sr/releases/download/v0.0.1/Swin2SR_Jpeg_dynamic.pth",
-        sha256=None,  # not seen
-        parameters=11_836_765,
-        trained_on="grey pictures with JPEG of varying quality",
-        aliases=("Swin2SR_Jpeg_dynamic",),
-    ),
-)
 
 PACKAGED: tuple[dict[str, Any], ...] = (
     {
@@ -198,7 +43,7 @@ def packaged_entry(facts: dict[str, Any], folder: Path = WEIGHTS_FOLDER) -> Entr
     weights = folder / f"{facts['name']}.safetensors"
     if not (described.is_file() and weights.is_file()):
         return None
-    config = Swin2SRConfig.from_json_file(described)
+    config = restoration_config(read_object(described))
     extra = dict(config.extra)
     known = extra.pop("checkpoint", {})
     return Entry(
@@ -234,5 +79,5 @@ def find(name: str) -> Entry | None:
 
 
 def find_by_hash(sha256: str) -> Entry | None:
-    """The row whose file has this hash."""
-    return next((entry for entry in REGISTRY if entry.sha256 == sha256), None)
+    """The row whose weights are in the file with this hash."""
+    return next((e for e in REGISTRY if sha256 == e.sha256 or sha256 in e.twins), None)

@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,11 +21,11 @@ from torch import Tensor
 from swin2sr.atomic import write_bytes
 from swin2sr.checkpoints import architecture, cache, convert, registry
 from swin2sr.checkpoints.cache import HubFile, ReleaseFile
+from swin2sr.checkpoints.entry import Entry
 from swin2sr.checkpoints.parameters import count_parameters
 from swin2sr.checkpoints.read import Weights, read_bytes, read_weights
-from swin2sr.checkpoints.registry import Entry
 from swin2sr.checkpoints.transfer import DEADLINE
-from swin2sr.config import Swin2SRConfig
+from swin2sr.config import RESTORATION, RestorationConfig, restoration_config
 from swin2sr.errors import ConfigError, KindError, WeightsError
 
 Origin = Literal["packaged", "file", "cache", "hub"]
@@ -50,7 +51,7 @@ class Checkpoint:
         notes: what was assumed, cast or could not be checked; for people.
     """
 
-    config: Swin2SRConfig
+    config: RestorationConfig
     state: Mapping[str, Tensor]
     name: str
     origin: Origin
@@ -70,7 +71,7 @@ class _Found:
     """Where weights lie and what is known about them before they are read."""
 
     name: str
-    config: Swin2SRConfig | None = None
+    config: RestorationConfig | None = None
     entry: Entry | None = None
     notes: tuple[str, ...] = ()
 
@@ -98,13 +99,13 @@ def load(
     Raises:
         WeightsError: not_found, offline, download, hash_mismatch, not_weights, unsafe, wrong_model
             or bad_values.
-        ConfigError: a ``config.json`` that describes no Swin2SR.
+        ConfigError: a ``config.json`` that describes no restoration network.
     """
     if not isinstance(name_or_path, str | os.PathLike):
         raise KindError(f"Weights are given by name or path, not as {type(name_or_path).__name__}.")
     name = os.fsdecode(name_or_path)
     entry = registry.find(name) if isinstance(name_or_path, str) else None
-    remote = _Remote(revision, cache_dir, local_files_only, deadline)
+    remote = Remote(revision, cache_dir, local_files_only, deadline)
     if entry is not None and entry.source == "packaged":
         checkpoint = _packaged(entry)
     elif os.path.lexists(name) and (entry is None or _holds_weights(Path(name))):
@@ -123,7 +124,7 @@ def load(
             f"{checkpoint.name!r} is a trunk without reconstruction head: it makes features, "
             "no pictures.",
             code="wrong_model",
-            remedy="Load it as Swin2SRModel.",
+            remedy=f"Load it as {checkpoint.config.network}Model.",
         )
     return checkpoint
 
@@ -137,11 +138,13 @@ def _unknown(name: str) -> WeightsError:
         )
     if name.lower().endswith(SUFFIXES) or os.path.isabs(name) or name.startswith((".", "~")):
         return WeightsError(f"There is no file or folder {name!r}.", code="not_found")
-    names = ", ".join(entry.name for entry in registry.list_models())
+    names = [entry.name for entry in registry.list_models()]
+    near = get_close_matches(name.lower(), names, n=3, cutoff=0.5) or [registry.DEFAULT]
     return WeightsError(
         f"There is no model {name[:200]!r}.",
         code="not_found",
-        remedy=f"Choose one of {names}; or give a file, a folder, or a Hub id (user/repository).",
+        remedy=f"Did you mean {' or '.join(near)}? 'swin2sr models' lists all; or give a file, a "
+        "folder, or a Hub id (user/repository).",
     )
 
 
@@ -172,7 +175,7 @@ def _checked(found: _Found, weights: Weights, origin: Origin, path: Path) -> Che
 def _packaged(entry: Entry) -> Checkpoint:
     path = registry.WEIGHTS_FOLDER / entry.filename
     weights = read_weights(path, sha256=entry.sha256)
-    found = _Found(entry.name, entry.config, entry, _unpinned(entry.sha256))
+    found = _Found(entry.name, entry.config, entry, unpinned(entry.sha256))
     return _checked(found, weights, "packaged", path)
 
 
@@ -202,18 +205,24 @@ def _local(path: Path) -> Checkpoint:
     return _checked(_Found(name, config), weights, "file", file)
 
 
-def _description(path: Path) -> Swin2SRConfig | None:
+def _description(path: Path) -> RestorationConfig | None:
     """The configuration in a file named as the weights, if that is what the file is."""
     if not path.is_file():
         return None
     try:
-        described = _read_json(path).get("model_type") == Swin2SRConfig.model_type
+        described = read_json(path).get("model_type") in RESTORATION
     except (ConfigError, WeightsError):
         return None
     return _read_config(path, path.stem) if described else None
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """The values of a ``config.json`` that may be anything.
+
+    Raises:
+        ConfigError: not a JSON object.
+        WeightsError: not a file, or one that is too large.
+    """
     try:
         values = json.loads(read_bytes(path, MAX_CONFIG))
     except RecursionError as error:
@@ -227,23 +236,23 @@ def _read_json(path: Path) -> dict[str, Any]:
     return values
 
 
-def _read_config(path: Path, name: str) -> Swin2SRConfig:
+def _read_config(path: Path, name: str) -> RestorationConfig:
     """A ``config.json``, or the description of packaged weights, whatever its size and content."""
-    values = _read_json(path)
-    kind = values.get("model_type", Swin2SRConfig.model_type)
-    if kind != Swin2SRConfig.model_type:
+    values = read_json(path)
+    kind = str(values.get("model_type", "swin2sr"))
+    if kind not in RESTORATION:
         raise WeightsError(
-            f"{name!r} is a {str(kind)[:80]!r} network, not a Swin2SR.",
+            f"{name!r} is a {kind[:80]!r} network, not a Swin2SR or SwinIR.",
             code="wrong_model",
         )
     values.pop("checkpoint", None)
     try:
-        return Swin2SRConfig.from_dict(values)
+        return restoration_config(values)
     except (TypeError, AttributeError) as error:
         raise ConfigError(f"The configuration {str(path)!r} cannot be used: {error}.") from error
 
 
-def _unpinned(sha256: str | None) -> tuple[str, ...]:
+def unpinned(sha256: str | None) -> tuple[str, ...]:
     """The note for a published file whose bytes cannot be told from others."""
     return () if sha256 else ("The weights are not pinned: no sha256 is published for this file.",)
 
@@ -252,8 +261,8 @@ def _unpinned(sha256: str | None) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class _Remote:
-    """How the caller wants files of the Hub and of release pages to be had."""
+class Remote:
+    """How the caller wants files of the Hub and of release pages to be had; see ``load``."""
 
     revision: str | None
     cache_dir: str | os.PathLike[str] | None
@@ -265,32 +274,41 @@ class _Remote:
         if entry.source == "release":
             assert entry.url is not None
             release = ReleaseFile(entry.url, cache.release_cache(self.cache_dir))
-            found = _Found(entry.name, entry.config, entry, _unpinned(entry.sha256))
-            return self._read(release, found, entry.sha256)
+            found = _Found(entry.name, entry.config, entry, unpinned(entry.sha256))
+            return _checked(found, *self.obtain(release, entry.sha256))
         assert entry.repo is not None
         # The hash belongs to the registry's revision; who asks for another gets what is there.
         pinned = entry.sha256 if self.revision in (None, entry.revision) else None
         revision = self.revision or entry.revision
         file = HubFile(entry.repo, entry.filename, revision, cache.hub_cache(self.cache_dir))
-        found = _Found(entry.name, entry.config, entry, _unpinned(pinned))
+        found = _Found(entry.name, entry.config, entry, unpinned(pinned))
         try:
-            return self._read(file, found, pinned)
+            return _checked(found, *self.obtain(file, pinned))
         except WeightsError as error:
             if entry.fallback is None or error.code not in ("not_found", "offline"):
                 raise
             other = replace(file, filename=entry.fallback)
             if error.code == "offline" and other.cached() is None:
                 raise
-            return self._read(other, replace(found, notes=_unpinned(None)), None)
+            found = replace(found, notes=unpinned(None))
+            return _checked(found, *self.obtain(other, None))
 
     def any_repository(self, repo: str) -> Checkpoint:
         """The weights of a repository that is in no row: safetensors only, never a pickle."""
+        config = _read_config(self.described(repo), repo)
+        found = _Found(repo, config, None, unpinned(None))
+        return _checked(found, *self.safetensors(repo))
+
+    def described(self, repo: str) -> Path:
+        """The ``config.json`` of a repository."""
+        file = HubFile(repo, "config.json", self.revision, cache.hub_cache(self.cache_dir))
+        return file.cached() or self._fetch(file, None)
+
+    def safetensors(self, repo: str) -> tuple[Weights, Origin, Path]:
+        """What ``model.safetensors`` of a repository holds."""
         folder = cache.hub_cache(self.cache_dir)
-        described = HubFile(repo, "config.json", self.revision, folder)
-        config = _read_config(described.cached() or self._fetch(described, None), repo)
-        file = HubFile(repo, "model.safetensors", self.revision, folder)
         try:
-            return self._read(file, _Found(repo, config, None, _unpinned(None)), None)
+            return self.obtain(HubFile(repo, "model.safetensors", self.revision, folder), None)
         except WeightsError as error:
             if error.code != "not_found":
                 raise
@@ -300,13 +318,15 @@ class _Remote:
                 remedy="Convert it to safetensors, or download it and give its path.",
             ) from error
 
-    def _read(self, file: HubFile | ReleaseFile, found: _Found, sha256: str | None) -> Checkpoint:
+    def obtain(
+        self, file: HubFile | ReleaseFile, sha256: str | None
+    ) -> tuple[Weights, Origin, Path]:
         """Read the cached file, or a fresh one; a damaged one is removed and fetched once more."""
         path = file.cached()
         damaged: WeightsError | None = None
         if path is not None:
             try:
-                return _checked(found, self._open(file, path, sha256), "cache", path)
+                return self._open(file, path, sha256), "cache", path
             except WeightsError as error:
                 if not _is_damaged(file, error):
                     raise
@@ -322,15 +342,16 @@ class _Remote:
                 code=error.code,
                 remedy=error.remedy,
             ) from damaged
-        if damaged is not None:
-            note = "The cached file was damaged; it was fetched again."
-            found = replace(found, notes=(*found.notes, note))
         try:
-            return _checked(found, self._open(file, path, sha256), "hub", path)
+            weights = self._open(file, path, sha256)
         except WeightsError as error:
             if _is_damaged(file, error):
                 cache.forget(path)
             raise
+        if damaged is not None:
+            note = "The cached file was damaged; it was fetched again."
+            weights = replace(weights, notes=(note, *weights.notes))
+        return weights, "hub", path
 
     def _fetch(self, file: HubFile | ReleaseFile, sha256: str | None) -> Path:
         cache.refuse_offline(file, local_files_only=self.local_files_only)
@@ -358,7 +379,7 @@ def _is_damaged(file: HubFile | ReleaseFile, error: WeightsError) -> bool:
 
 def package(
     state: Mapping[str, Tensor],
-    config: Swin2SRConfig,
+    config: RestorationConfig,
     name: str,
     folder: str | os.PathLike[str] = registry.WEIGHTS_FOLDER,
     *,

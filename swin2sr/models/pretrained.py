@@ -11,14 +11,15 @@ from torch import Tensor, nn
 
 from swin2sr import checkpoints
 from swin2sr.atomic import write_bytes
-from swin2sr.config import Swin2SRConfig
+from swin2sr.config import RestorationConfig
 from swin2sr.errors import OutputError, WeightsError
 
 
 class Pretrained(nn.Module):
     """A network with weights that can be found by name, loaded strictly and saved."""
 
-    config: Swin2SRConfig
+    config: RestorationConfig
+    config_class: ClassVar[type[RestorationConfig]]
     has_head: ClassVar[bool]
 
     @classmethod
@@ -58,13 +59,21 @@ class Pretrained(nn.Module):
         """The model for weights that ``swin2sr.checkpoints.load`` found, in evaluation mode.
 
         Raises:
-            WeightsError: wrong_model, when a head is needed and the weights are a bare trunk.
+            WeightsError: wrong_model, when the weights are another network's, or a head is needed
+                and they are a bare trunk.
         """
+        wanted = cls.config_class
+        if not isinstance(found.config, wanted):
+            raise WeightsError(
+                f"{found.name!r} is {checkpoints.describe(found.config)}, not {wanted.network}.",
+                code="wrong_model",
+                remedy=f"Load it as {found.config.network}, or with Upscaler, which takes both.",
+            )
         if cls.has_head and not found.has_head:
             raise WeightsError(
                 f"{found.name!r} is a trunk without reconstruction head.",
                 code="wrong_model",
-                remedy="Load it as Swin2SRModel.",
+                remedy=f"Load it as {wanted.network}Model.",
             )
         model = cls(found.config)
         model.load_state_dict(model.own_names(dict(found.state)))

@@ -1,7 +1,7 @@
 """The restoration network: shallow convolution -> residual groups -> convolution -> head.
 
 Source: Swin2SR (arXiv 2209.11345), figure 2; SwinIR (arXiv 2108.10257), section 3.1; arithmetic of
-mv-lab/swin2sr ``models/network_swin2sr.py``.
+mv-lab/swin2sr ``models/network_swin2sr.py`` and JingyunLiang/SwinIR ``models/network_swinir.py``.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from swin2sr.config import Swin2SRConfig
+from swin2sr.config import BackboneConfig, RestorationConfig
 from swin2sr.errors import ShapeError
 from swin2sr.models.outputs import FeatureOutput, ImageSuperResolutionOutput
 from swin2sr.nn.blocks import ResidualGroup, on_tokens, pointwise, residual_convolution
+from swin2sr.nn.position import TableBias
 from swin2sr.nn.upsample import build_head
 from swin2sr.nn.windows import pad_to_windows
 from swin2sr.resize import imresize_tensor
@@ -22,7 +23,7 @@ from swin2sr.resize import imresize_tensor
 RGB_MEAN = (0.4488, 0.4371, 0.4040)  # of DIV2K, in 0..1; grey networks use 0
 
 
-def drop_path_rates(config: Swin2SRConfig) -> list[list[float]]:
+def drop_path_rates(config: RestorationConfig | BackboneConfig) -> list[list[float]]:
     """Stochastic depth per group and layer: linear from 0 to ``drop_path_rate`` over all layers."""
     rates = torch.linspace(0, config.drop_path_rate, sum(config.depths), device="cpu").tolist()
     return [list(part) for part in _split(rates, config.depths)]
@@ -33,7 +34,7 @@ def _split(values: list[float], sizes: tuple[int, ...]) -> list[list[float]]:
     return [values[end - size : end] for end, size in zip(ends, sizes, strict=True)]
 
 
-def initialise(module: nn.Module, config: Swin2SRConfig) -> None:
+def initialise(module: nn.Module, config: RestorationConfig | BackboneConfig) -> None:
     """Initial weights as upstream: truncated normal for linear maps and convolutions."""
     for part in module.modules():
         if isinstance(part, nn.Linear | nn.Conv2d):
@@ -43,19 +44,23 @@ def initialise(module: nn.Module, config: Swin2SRConfig) -> None:
         elif isinstance(part, nn.LayerNorm):
             nn.init.ones_(part.weight)
             nn.init.zeros_(part.bias)
+        elif isinstance(part, TableBias):
+            nn.init.trunc_normal_(part.table, std=config.initializer_range)
 
 
 class Embedding(nn.Module):
-    """A 1x1 projection and a norm on each token (the patch embedding of one-pixel patches)."""
+    """The patch embedding of one-pixel patches: a norm on each token, in Swin2SR a 1x1 projection
+    before it."""
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, config: RestorationConfig) -> None:
         super().__init__()
-        self.proj = nn.Conv2d(dim, dim, 1)
+        dim = config.embed_dim
+        self.proj = nn.Conv2d(dim, dim, 1) if config.projects_tokens else None
         self.norm = nn.LayerNorm(dim)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, H, W, dim) -> (B, H, W, dim)."""
-        return self.norm(pointwise(self.proj, tokens))
+        return self.norm(tokens if self.proj is None else pointwise(self.proj, tokens))
 
 
 class Trunk(nn.Module):
@@ -65,7 +70,7 @@ class Trunk(nn.Module):
         config: the network's shape.
     """
 
-    def __init__(self, config: Swin2SRConfig) -> None:
+    def __init__(self, config: RestorationConfig) -> None:
         super().__init__()
         dim = config.embed_dim
         self.config = config
@@ -75,7 +80,7 @@ class Trunk(nn.Module):
         mean = torch.tensor(RGB_MEAN if colour else (0.0,)).view(1, -1, 1, 1)
         self.register_buffer("mean", mean, persistent=False)
         self.conv_first = nn.Conv2d(config.num_channels, dim, 3, padding=1)
-        self.embed = Embedding(dim)
+        self.embed = Embedding(config)
         if config.use_absolute_embeddings:
             height, width = config.grid_size
             self.absolute_position = nn.Parameter(torch.zeros(1, height * width, dim))
@@ -230,7 +235,7 @@ class RestorationNetwork(nn.Module):
         config: the network's shape.
     """
 
-    def __init__(self, config: Swin2SRConfig) -> None:
+    def __init__(self, config: RestorationConfig) -> None:
         super().__init__()
         self.config = config
         self.trunk = Trunk(config)

@@ -1,68 +1,38 @@
-"""Attention inside windows: SwinV2's scaled cosine attention with log-spaced continuous bias.
+"""Attention inside windows: Swin's with a table of biases, SwinV2's with cosines.
 
-Source: Swin Transformer V2 (arXiv 2111.09883), section 3.3 (eq. 2, cosine attention) and section
-3.4 (eq. 3 and 4, continuous position bias in log-spaced coordinates); arithmetic of mv-lab/swin2sr
-``WindowAttention``.
+Source: Swin Transformer (arXiv 2103.14030), section 3.2, eq. 4; Swin Transformer V2 (arXiv
+2111.09883), section 3.3, eq. 2 (cosine attention); arithmetic of ``WindowAttention`` in
+JingyunLiang/SwinIR and mv-lab/swin2sr.
 """
 
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from swin2sr.nn.linear import Linear, linear
+from swin2sr.nn.position import ContinuousBias, TableBias
 from swin2sr.nn.windows import shift_masks
 
 MAX_LOGIT_SCALE = math.log(100.0)  # the temperature never falls below 0.01 (Swin V2, section 3.3)
 
 
-def relative_coordinates(window: int) -> Tensor:
-    """Log-spaced coordinates of every offset between two tokens of a window.
-
-    Args:
-        window: side in tokens.
-    Returns:
-        ((2*window-1)**2, 2) float32, (row, column) offsets scaled to [-8, 8], then
-        ``sign(x) * log2(|x| + 1) / log2(8)``; row-major over offsets from -(window-1).
-    Source: Swin V2, eq. 4, with the normalisation of mv-lab/swin2sr.
-    """
-    offset = torch.arange(-(window - 1), window, dtype=torch.float32)
-    if window > 1:
-        offset = offset / (window - 1)
-    offset = offset * 8
-    offset = offset.sign() * torch.log2(offset.abs() + 1.0) / math.log2(8)
-    return torch.cartesian_prod(offset, offset)
-
-
-def relative_index(window: int) -> Tensor:
-    """Which row of ``relative_coordinates`` belongs to each (query, key) pair.
-
-    Args:
-        window: side in tokens.
-    Returns:
-        (window*window, window*window) int64.
-    """
-    rows, columns = torch.meshgrid(torch.arange(window), torch.arange(window), indexing="ij")
-    rows, columns = rows.flatten(), columns.flatten()
-    row_offset = rows[:, None] - rows[None, :] + window - 1
-    column_offset = columns[:, None] - columns[None, :] + window - 1
-    return row_offset * (2 * window - 1) + column_offset
-
-
 class Attend(nn.Module):
-    """softmax(q k^T + bias) v: the one place where tokens exchange information.
+    """softmax(scale * q k^T + bias) v: the one place where tokens exchange information.
 
     It has no parameters, so that a hook on it sees every query, key, value and bias. The fused
     kernel runs unless the weights themselves are wanted.
     """
 
-    def __init__(self, dropout: float) -> None:
+    def __init__(self, scale: float, dropout: float) -> None:
         super().__init__()
+        self.scale = scale
         self.dropout = dropout
 
     def forward(
@@ -71,7 +41,8 @@ class Attend(nn.Module):
         """Mix values.
 
         Args:
-            query, key, value: (windows, heads, N, d); the query already carries its temperature.
+            query, key, value: (windows, heads, N, d); products of query and key are multiplied
+                by ``scale``.
             bias: (heads, N, N) added to the logits, mask included.
             need_weights: return the attention matrix too.
         Returns:
@@ -80,10 +51,10 @@ class Attend(nn.Module):
         dropout = self.dropout if self.training else 0.0
         if not need_weights:
             mixed = F.scaled_dot_product_attention(
-                query, key, value, attn_mask=bias[None], dropout_p=dropout, scale=1.0
+                query, key, value, attn_mask=bias[None], dropout_p=dropout, scale=self.scale
             )
             return mixed, None
-        weights = torch.softmax(query @ key.transpose(-2, -1) + bias, dim=-1)
+        weights = torch.softmax(query * self.scale @ key.transpose(-2, -1) + bias, dim=-1)
         weights = F.dropout(weights, dropout)
         return weights @ value, weights
 
@@ -109,105 +80,120 @@ def scale_to_unit(vectors: Tensor, scale: Tensor, spread: Tensor) -> Tensor:
     return (heads * factors if torch.is_grad_enabled() else heads.mul_(factors)).flatten(-2)
 
 
-class PositionBias(nn.Module):
-    """The small MLP that turns log-spaced offsets into a bias per head (Swin V2, eq. 3)."""
-
-    def __init__(self, heads: int, window: int, hidden: int = 512) -> None:
-        super().__init__()
-        self.fc1 = nn.Linear(2, hidden)
-        self.fc2 = nn.Linear(hidden, heads, bias=False)
-        self.coordinates: Tensor
-        self.index: Tensor
-        self.register_buffer("coordinates", relative_coordinates(window), persistent=False)
-        self.register_buffer("index", relative_index(window), persistent=False)
-
-    def forward(self) -> Tensor:
-        """(heads, N, N) bias in (0, 16), in the weights' dtype."""
-        table = self.fc2(F.relu(self.fc1(self.coordinates.to(self.fc1.weight.dtype))))
-        return 16 * torch.sigmoid(table[self.index].permute(2, 0, 1))
-
-
 class Constants(NamedTuple):
     """What an attention layer adds and multiplies, whatever its input.
 
     Attributes:
         bias: (kinds, heads, N, N), position bias and shift masks; one kind without shift, else 4.
         qkv_bias: (3*dim,) or None.
-        scale: (2*heads,), what unit queries (the temperature) and unit keys (1) are scaled by.
-        spread: (2*heads, 2*dim) of 0 and 1, which head each feature of query and key belongs to.
+        lengths: cosine attention only: (2*heads,), what unit queries (the temperature) and unit
+            keys (1) are scaled by.
+        spread: cosine attention only: (2*heads, 2*dim) of 0 and 1, which head each feature of
+            query and key belongs to.
     """
 
     bias: Tensor
     qkv_bias: Tensor | None
-    scale: Tensor
-    spread: Tensor
+    lengths: Tensor | None = None
+    spread: Tensor | None = None
 
 
-class CosineWindowAttention(nn.Module):
-    """Scaled cosine attention inside each window, with a continuous relative position bias.
+class WindowedAttention(nn.Module):
+    """What both generations share: one matrix for query, key and value, kept constants, kinds.
 
     Args:
         dim: width of a token.
         heads: attention heads; divides ``dim``.
         window: side of the window in tokens.
         shift: cyclic shift of the map this layer sees, 0 for none.
-        qkv_bias: learn biases for query and value.
+        qkv: the matrix, with a bias or without.
+        position: makes the (heads, N, N) bias.
+        scale: what products of query and key are multiplied by.
         dropout: of the weights and of the output projection, in training.
+
+    ``shrinks`` says whether a map that is not larger than the window is attended to unshifted, in
+    windows of its own shorter side (Swin), or as any other (the rest, where ``window`` is fixed).
     """
 
+    shrinks = False
+
     def __init__(
-        self, dim: int, heads: int, window: int, shift: int, qkv_bias: bool, dropout: float
+        self,
+        dim: int,
+        heads: int,
+        window: int,
+        shift: int,
+        qkv: Linear,
+        position: TableBias | ContinuousBias,
+        scale: float,
+        dropout: float,
     ) -> None:
         super().__init__()
-        self.heads = heads
-        self.logit_scale = nn.Parameter(torch.full((heads, 1, 1), math.log(10.0)))
-        self.qkv = Linear(dim, 3 * dim, bias=False)
-        self.q_bias = nn.Parameter(torch.zeros(dim)) if qkv_bias else None
-        self.v_bias = nn.Parameter(torch.zeros(dim)) if qkv_bias else None
-        self.position = PositionBias(heads, window)
+        self.heads, self.window, self.shift = heads, window, shift
+        self.qkv = qkv
+        self.position = position
         self.proj = Linear(dim, dim)
         self.dropout = nn.Dropout(dropout)
-        self.attend = Attend(dropout)
+        self.attend = Attend(scale, dropout)
         self.masks: Tensor
         masks = shift_masks(window, shift) if shift else torch.zeros(1, window**2, window**2)
         self.register_buffer("masks", masks, persistent=False)
         self._kept: tuple[tuple[object, ...], Constants] | None = None
+
+    @abstractmethod
+    def learned(self) -> list[Tensor]:
+        """The parameters that the constants follow from."""
+
+    @abstractmethod
+    def compute_constants(self) -> Constants:
+        """The constants, from the parameters as they are now."""
+
+    @abstractmethod
+    def split(self, qkv: Tensor, constants: Constants) -> tuple[Tensor, Tensor, Tensor]:
+        """(n, N, 3*dim) -> query, key, value as ``Attend`` takes them; may overwrite ``qkv``
+        when no gradients are recorded."""
 
     def constants(self) -> Constants:
         """What does not depend on the input; computed once per version of the parameters.
 
         When gradients are wanted they are computed anew, with a graph.
         """
-        hidden, last = self.position.fc1, self.position.fc2
-        parameters: list[Tensor] = [self.logit_scale, hidden.weight, hidden.bias, last.weight]
-        if self.q_bias is not None and self.v_bias is not None:
-            parameters += [self.q_bias, self.v_bias]
+        parameters = self.learned()
         if torch.is_grad_enabled() and any(p.requires_grad for p in parameters):
-            return self._constants()
+            return self.compute_constants()
         if self.training or any(p.is_inference() for p in parameters):
-            return self._constants()
+            return self.compute_constants()
         version = tuple((p.data_ptr(), p._version, p.dtype, p.device) for p in parameters)
         kept = self._kept
         if kept is None or kept[0] != version:
             # Ordinary tensors even when the caller is in inference mode: they outlive the call.
             with torch.inference_mode(False), torch.no_grad():
-                kept = (version, self._constants())
+                kept = (version, self.compute_constants())
             self._kept = kept
         return kept[1]
 
-    def _constants(self) -> Constants:
-        bias = self.position()
-        bias = bias[None] + self.masks.to(bias.dtype)[:, None]
-        qkv_bias = None
-        if self.q_bias is not None and self.v_bias is not None:
-            qkv_bias = torch.cat([self.q_bias, torch.zeros_like(self.q_bias), self.v_bias])
-        temperature = self.logit_scale.clamp(max=MAX_LOGIT_SCALE).exp().flatten()
-        scale = torch.cat([temperature, torch.ones_like(temperature)])
-        one_each = torch.eye(len(scale), dtype=scale.dtype, device=scale.device)
-        spread = one_each.repeat_interleave(self.qkv.in_features // self.heads, dim=1)
-        return Constants(bias, qkv_bias, scale, spread)
+    def fit(self, height: int, width: int) -> tuple[int, int]:
+        """Window and shift for a map of (height, width) tokens; see ``shrinks``."""
+        if self.shrinks and min(height, width) <= self.window:
+            return min(height, width), 0
+        return self.window, self.shift
 
-    def train(self, mode: bool = True) -> CosineWindowAttention:
+    def bias_of(self, constants: Constants, kind: int, tokens: int) -> Tensor:
+        """(heads, tokens, tokens) bias of windows of one kind, in a shrunk one as between tokens
+        as far apart in a whole one."""
+        bias = constants.bias[kind]
+        if tokens == bias.shape[-1]:
+            return bias
+        side, whole = math.isqrt(tokens), (self.window, self.window)
+        bias = bias.unflatten(2, whole)[:, :, :side, :side].flatten(2)
+        return bias.unflatten(1, whole)[:, :side, :side].flatten(1, 2)
+
+    def masked_bias(self) -> Tensor:
+        """(kinds, heads, N, N): the position bias with each kind's mask added."""
+        bias = self.position()
+        return bias[None] + self.masks.to(bias.dtype)[:, None]
+
+    def train(self, mode: bool = True) -> Self:
         """Also forgets the kept constants, which writes through ``.data`` would not invalidate."""
         self._kept = None
         return super().train(mode)
@@ -231,19 +217,13 @@ class CosineWindowAttention(nn.Module):
         """
         constants = self.constants()
         qkv = linear(windows, self.qkv.weight, constants.qkv_bias)
-        width = 2 * windows.shape[-1]
-        query_key = scale_to_unit(qkv[..., :width], constants.scale, constants.spread)
-        query_key = query_key.unflatten(-1, (2, self.heads, -1))
-        query, key = query_key.transpose(1, 3).unbind(2)  # (n, heads, N, d)
-        value = qkv[..., width:].unflatten(-1, (self.heads, -1)).transpose(1, 2)
-
+        query, key, value = self.split(qkv, constants)
         mixed_parts, weight_parts, start = [], [], 0
         for count, kind in kinds:
             part = slice(start, start + count)
             start += count
-            mixed, weights = self.attend(
-                query[part], key[part], value[part], constants.bias[kind], need_weights
-            )
+            bias = self.bias_of(constants, kind, windows.shape[1])
+            mixed, weights = self.attend(query[part], key[part], value[part], bias, need_weights)
             mixed_parts.append(mixed.transpose(1, 2))
             if weights is not None:
                 weight_parts.append(weights)
@@ -253,3 +233,100 @@ class CosineWindowAttention(nn.Module):
             mixed = mixed * head_mask.to(mixed.dtype).view(-1, 1)
             weights = None if weights is None else weights * head_mask.view(-1, 1, 1)
         return self.dropout(self.proj(mixed.flatten(2))), weights
+
+
+class WindowAttention(WindowedAttention):
+    """Dot-product attention inside each window, with a table of relative position biases (Swin).
+
+    Args:
+        dim, heads, window, shift, dropout, shrinks: see ``WindowedAttention``.
+        qkv_bias: learn biases for query, key and value.
+    """
+
+    position: TableBias
+
+    def __init__(
+        self,
+        dim: int,
+        heads: int,
+        window: int,
+        shift: int,
+        qkv_bias: bool,
+        dropout: float,
+        shrinks: bool = False,
+    ) -> None:
+        qkv, position = Linear(dim, 3 * dim, bias=qkv_bias), TableBias(heads, window)
+        super().__init__(dim, heads, window, shift, qkv, position, (dim // heads) ** -0.5, dropout)
+        self.shrinks = shrinks
+
+    def learned(self) -> list[Tensor]:
+        """See ``WindowedAttention``; the bias of ``qkv`` is used as it is."""
+        return [self.position.table]
+
+    def compute_constants(self) -> Constants:
+        """See ``WindowedAttention``."""
+        return Constants(self.masked_bias(), self.qkv.bias)
+
+    def split(self, qkv: Tensor, constants: Constants) -> tuple[Tensor, Tensor, Tensor]:
+        """See ``WindowedAttention``."""
+        query, key, value = qkv.unflatten(-1, (3, self.heads, -1)).transpose(1, 3).unbind(2)
+        return query, key, value
+
+
+class CosineWindowAttention(WindowedAttention):
+    """Scaled cosine attention in each window, with a continuous relative position bias (SwinV2).
+
+    Args:
+        dim, heads, window, shift, dropout: see ``WindowedAttention``.
+        qkv_bias: learn biases for query and value; the key never has one.
+        pretrained_window: see ``relative_coordinates``.
+    """
+
+    position: ContinuousBias
+
+    def __init__(
+        self,
+        dim: int,
+        heads: int,
+        window: int,
+        shift: int,
+        qkv_bias: bool,
+        dropout: float,
+        pretrained_window: int = 0,
+    ) -> None:
+        qkv = Linear(dim, 3 * dim, bias=False)
+        position = ContinuousBias(heads, window, pretrained_window)
+        super().__init__(dim, heads, window, shift, qkv, position, 1.0, dropout)
+        self.logit_scale = nn.Parameter(torch.full((heads, 1, 1), math.log(10.0)))
+        self.q_bias = nn.Parameter(torch.zeros(dim)) if qkv_bias else None
+        self.v_bias = nn.Parameter(torch.zeros(dim)) if qkv_bias else None
+
+    def learned(self) -> list[Tensor]:
+        """See ``WindowedAttention``."""
+        hidden, last = self.position.fc1, self.position.fc2
+        parameters: list[Tensor] = [self.logit_scale, hidden.weight, hidden.bias, last.weight]
+        if self.q_bias is not None and self.v_bias is not None:
+            parameters += [self.q_bias, self.v_bias]
+        return parameters
+
+    def compute_constants(self) -> Constants:
+        """See ``WindowedAttention``."""
+        qkv_bias = None
+        if self.q_bias is not None and self.v_bias is not None:
+            qkv_bias = torch.cat([self.q_bias, torch.zeros_like(self.q_bias), self.v_bias])
+        temperature = self.logit_scale.clamp(max=MAX_LOGIT_SCALE).exp().flatten()
+        lengths = torch.cat([temperature, torch.ones_like(temperature)])
+        one_each = torch.eye(len(lengths), dtype=lengths.dtype, device=lengths.device)
+        spread = one_each.repeat_interleave(self.qkv.in_features // self.heads, dim=1)
+        return Constants(self.masked_bias(), qkv_bias, lengths, spread)
+
+    def split(self, qkv: Tensor, constants: Constants) -> tuple[Tensor, Tensor, Tensor]:
+        """See ``WindowedAttention``."""
+        assert constants.lengths is not None
+        assert constants.spread is not None
+        width = qkv.shape[-1] // 3 * 2
+        query_key = scale_to_unit(qkv[..., :width], constants.lengths, constants.spread)
+        query_key = query_key.unflatten(-1, (2, self.heads, -1))
+        query, key = query_key.transpose(1, 3).unbind(2)  # (n, heads, N, d)
+        value = qkv[..., width:].unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return query, key, value

@@ -1,7 +1,9 @@
-"""The layers of a residual group: MLP, stochastic depth, SwinV2's block, the group itself.
+"""The layers of a residual group: MLP, stochastic depth, the two blocks, the group itself.
 
-Source: Swin Transformer V2 (arXiv 2111.09883), figure 1 and section 3.3 (res-post-norm); Swin2SR
-(arXiv 2209.11345), figure 2; arithmetic of mv-lab/swin2sr ``SwinTransformerBlock`` and ``RSTB``.
+Source: Swin Transformer (arXiv 2103.14030), eq. 3 (pre-norm); Swin Transformer V2 (arXiv
+2111.09883), figure 1 and section 3.3 (res-post-norm); SwinIR (arXiv 2108.10257), figure 2; Swin2SR
+(arXiv 2209.11345), figure 2; arithmetic of ``SwinTransformerBlock`` and ``RSTB`` in
+JingyunLiang/SwinIR and mv-lab/swin2sr.
 """
 
 from __future__ import annotations
@@ -12,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from swin2sr.config import Swin2SRConfig
-from swin2sr.nn.attention import CosineWindowAttention
+from swin2sr.config import RestorationConfig
+from swin2sr.nn.attention import CosineWindowAttention, WindowAttention, WindowedAttention
 from swin2sr.nn.linear import Linear, linear
 from swin2sr.nn.windows import Region, assemble, batches, put, regions, take, window_merge
 
@@ -62,101 +64,171 @@ class MLP(nn.Module):
         return self.dropout(self.fc2(ACTIVATION[self.activation](self.fc1(tokens))))
 
 
-class PostNormBlock(nn.Module):
-    """SwinV2's block on windows: ``x + norm(attention(x))``, then ``x + norm(mlp(x))``."""
+Mix = Callable[[Tensor], tuple[Tensor, Tensor | None]]  # attention over tokens (..., dim)
 
-    def __init__(self, config: Swin2SRConfig, heads: int, shift: int, drop_path: float) -> None:
+
+class Block(nn.Module):
+    """What a block is made of; its two kinds differ in where the norms stand.
+
+    Args:
+        attention: mixes the tokens of a window.
+        dim: width of a token.
+        hidden: width inside the MLP.
+        activation: of the MLP, a name of ``ACTIVATION``.
+        dropout: of the MLP, in training.
+        eps: of the norms.
+        drop_path: rate of stochastic depth.
+    """
+
+    def __init__(
+        self,
+        attention: WindowedAttention,
+        dim: int,
+        hidden: int,
+        activation: str,
+        dropout: float,
+        eps: float,
+        drop_path: float,
+    ) -> None:
         super().__init__()
-        dim = config.embed_dim
-        self.window = config.layer_window
-        self.shift = shift
-        self.attention = CosineWindowAttention(
+        self.attention = attention
+        self.norm1 = nn.LayerNorm(dim, eps=eps)
+        self.mlp = MLP(dim, hidden, activation, dropout)
+        self.norm2 = nn.LayerNorm(dim, eps=eps)
+        self.drop_path = DropPath(drop_path)
+
+
+class PreNormBlock(Block):
+    """Swin's block: ``x + attention(norm(x))``, then ``x + mlp(norm(x))``."""
+
+    def forward(self, tokens: Tensor, mix: Mix) -> tuple[Tensor, Tensor | None]:
+        """(..., dim) tokens in, the same out; ``mix`` is the attention over such tokens."""
+        mixed, weights = mix(self.norm1(tokens))
+        tokens = _add(self.drop_path(mixed), tokens)
+        return _add(self.drop_path(self.mlp(self.norm2(tokens))), tokens), weights
+
+
+class PostNormBlock(Block):
+    """SwinV2's block: ``x + norm(attention(x))``, then ``x + norm(mlp(x))``."""
+
+    def forward(self, tokens: Tensor, mix: Mix) -> tuple[Tensor, Tensor | None]:
+        """(..., dim) tokens in, the same out; ``mix`` is the attention over such tokens."""
+        mixed, weights = mix(tokens)
+        tokens = _add(self.drop_path(self.norm1(mixed)), tokens)
+        return _add(self.drop_path(self.norm2(self.mlp(tokens))), tokens), weights
+
+
+def build_block(config: RestorationConfig, heads: int, shift: int, drop_path: float) -> Block:
+    """One layer of a restoration network, of its configuration's generation."""
+    kind, attention = (
+        (PreNormBlock, WindowAttention)
+        if config.generation == 1
+        else (PostNormBlock, CosineWindowAttention)
+    )
+    dim = config.embed_dim
+    return kind(
+        attention(
             dim,
             heads,
-            self.window,
+            config.layer_window,
             shift,
             config.qkv_bias,
             config.attention_probs_dropout_prob,
-        )
-        self.norm1 = nn.LayerNorm(dim, eps=config.layer_norm_eps)
-        self.mlp = MLP(
-            dim, int(config.mlp_ratio * dim), config.hidden_act, config.hidden_dropout_prob
-        )
-        self.norm2 = nn.LayerNorm(dim, eps=config.layer_norm_eps)
-        self.drop_path = DropPath(drop_path)
-
-    def forward(
-        self,
-        windows: Tensor,
-        kinds: Sequence[tuple[int, int]],
-        head_mask: Tensor | None = None,
-        need_weights: bool = False,
-    ) -> tuple[Tensor, Tensor | None]:
-        """(n, N, dim) windows in, the same out; arguments as ``CosineWindowAttention``."""
-        mixed, weights = self.attention(windows, kinds, head_mask, need_weights)
-        windows = _add(self.drop_path(self.norm1(mixed)), windows)
-        return _add(self.drop_path(self.norm2(self.mlp(windows))), windows), weights
+        ),
+        dim,
+        int(config.mlp_ratio * dim),
+        config.hidden_act,
+        config.hidden_dropout_prob,
+        config.layer_norm_eps,
+        drop_path,
+    )
 
 
 def _add(branch: Tensor, trunk: Tensor) -> Tensor:
-    """The sum; written over the branch, which nobody else holds, unless gradients need it."""
-    return branch + trunk if torch.is_grad_enabled() else branch.add_(trunk)
+    """The sum, in the trunk's precision; written over the branch, which nobody else holds, unless
+    gradients need it."""
+    if torch.is_grad_enabled() or branch.dtype != trunk.dtype:
+        return branch + trunk
+    return branch.add_(trunk)
 
 
 def run_block(
-    block: PostNormBlock, tokens: Tensor, head_mask: Tensor | None, need_weights: bool
+    block: Block, tokens: Tensor, head_mask: Tensor | None, need_weights: bool
 ) -> tuple[Tensor, Tensor | None]:
     """Run a block over a feature map.
 
     Everything in a block happens inside a window or on one token, so without gradients the map is
     worked through strip by strip (whole rows of windows), each written back in place: the same
     numbers as all at once, with memory for one strip. With gradients, or when the attention
-    matrices are wanted, there is one strip, the map.
+    matrices are wanted, or when whole windows do not cover the map, it is worked on at once.
 
     Args:
         block: the block.
-        tokens: (B, H, W, dim), H and W multiples of the window; overwritten without gradients.
+        tokens: (B, H, W, dim); overwritten without gradients.
         head_mask: (heads,) or None.
         need_weights: return attention matrices.
     Returns:
         (B, H, W, dim), and (B * windows, heads, N, N) in the rolled frame (image-major, then row,
         then column) or None.
     """
-    window, shift = block.window, block.shift
+    attention = block.attention
     batch, height, width = tokens.shape[:3]
+    window, shift = attention.fit(height, width)
+    if torch.is_grad_enabled() or need_weights or height % window or width % window:
+        return block(tokens, lambda x: attend_map(attention, x, head_mask, need_weights))
     whole = regions(height, width, window, shift)
-    if not torch.is_grad_enabled() and not need_weights:
-        for strip in batches(whole, batch, window, STRIP_WINDOWS):
-            windows, _ = _run_regions(block, tokens, strip, head_mask, False)
-            for region, part in zip(strip, windows, strict=True):
-                put(tokens, region, part, window)
-        return tokens, None
-    windows, weights = _run_regions(block, tokens, whole, head_mask, need_weights)
+    for strip in batches(whole, batch, window, STRIP_WINDOWS):
+        windows, counts = _gather(tokens, strip, window)
+        kinds = _kinds(strip, counts)
+        windows, _ = block(windows, lambda x, kinds=kinds: attention(x, kinds, head_mask, False))
+        for region, part in zip(strip, windows.split(counts), strict=True):
+            put(tokens, region, part, window)
+    return tokens, None
 
-    def grid(parts: Sequence[Tensor]) -> Tensor:
+
+def attend_map(
+    attention: WindowedAttention, tokens: Tensor, head_mask: Tensor | None, need_weights: bool
+) -> tuple[Tensor, Tensor | None]:
+    """Attention over a whole feature map.
+
+    Args:
+        attention: the layer.
+        tokens: (B, H, W, dim); where whole windows do not cover it, zeros are added to the right
+            and below, seen by the others, and cut off again (as Swin does).
+        head_mask: (heads,) or None.
+        need_weights: return attention matrices.
+    Returns:
+        As ``run_block``.
+    """
+    batch, height, width = tokens.shape[:3]
+    window, shift = attention.fit(height, width)
+    right, below = -width % window, -height % window
+    if right or below:
+        tokens = F.pad(tokens, (0, 0, 0, right, 0, below))
+    whole = regions(height + below, width + right, window, shift)
+    windows, counts = _gather(tokens, whole, window)
+    windows, weights = attention(windows, _kinds(whole, counts), head_mask, need_weights)
+
+    def grid(parts: Tensor) -> Tensor:
         sizes = (region.windows(batch, window) for region in whole)
-        grids = (part.unflatten(0, size) for part, size in zip(parts, sizes, strict=True))
+        grids = (
+            part.unflatten(0, size) for part, size in zip(parts.split(counts), sizes, strict=True)
+        )
         return assemble(zip(whole, grids, strict=True))
 
     merged = window_merge(grid(windows), window)
     merged = torch.roll(merged, (shift, shift), (1, 2)) if shift else merged
-    return merged, grid(weights).flatten(0, 2) if weights else None
+    return merged[:, :height, :width], None if weights is None else grid(weights).flatten(0, 2)
 
 
-def _run_regions(
-    block: PostNormBlock,
-    tokens: Tensor,
-    chosen: Sequence[Region],
-    head_mask: Tensor | None,
-    need_weights: bool,
-) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
-    """A block over some regions at once; windows and attention matrices of each, or []."""
-    parts = [take(tokens, region, block.window) for region in chosen]
-    counts = [len(part) for part in parts]
-    kinds = [(count, region.kind) for count, region in zip(counts, chosen, strict=True)]
-    windows = parts[0] if len(parts) == 1 else torch.cat(parts)
-    windows, weights = block(windows, kinds, head_mask, need_weights)
-    return windows.split(counts), [] if weights is None else weights.split(counts)
+def _gather(tokens: Tensor, chosen: Sequence[Region], window: int) -> tuple[Tensor, list[int]]:
+    """The windows of some regions in one tensor, and how many each has."""
+    parts = [take(tokens, region, window) for region in chosen]
+    return parts[0] if len(parts) == 1 else torch.cat(parts), [len(part) for part in parts]
+
+
+def _kinds(chosen: Sequence[Region], counts: Sequence[int]) -> list[tuple[int, int]]:
+    return [(count, region.kind) for count, region in zip(counts, chosen, strict=True)]
 
 
 def residual_convolution(dim: int, kind: str) -> nn.Module:
@@ -183,19 +255,22 @@ def pointwise(layer: nn.Conv2d, tokens: Tensor) -> Tensor:
 
 
 class ResidualGroup(nn.Module):
-    """A residual Swin transformer block (RSTB): layers, a convolution, a projection, a shortcut."""
+    """A residual Swin transformer block (RSTB): layers, a convolution, a shortcut.
 
-    def __init__(self, config: Swin2SRConfig, index: int, drop_path: list[float]) -> None:
+    Swin2SR has a projection of each token between the convolution and the shortcut.
+    """
+
+    def __init__(self, config: RestorationConfig, index: int, drop_path: list[float]) -> None:
         super().__init__()
         dim = config.embed_dim
         self.blocks = nn.ModuleList(
-            PostNormBlock(
+            build_block(
                 config, config.num_heads[index], config.layer_shift if depth % 2 else 0, rate
             )
             for depth, rate in enumerate(drop_path)
         )
         self.conv = residual_convolution(dim, config.resi_connection)
-        self.proj = nn.Conv2d(dim, dim, 1)
+        self.proj = nn.Conv2d(dim, dim, 1) if config.projects_tokens else None
 
     def forward(
         self, tokens: Tensor, head_mask: Tensor | None = None, need_weights: bool = False
@@ -212,9 +287,12 @@ class ResidualGroup(nn.Module):
         features = tokens if torch.is_grad_enabled() else tokens.clone()
         matrices: list[Tensor] = []
         for depth, block in enumerate(self.blocks):
-            assert isinstance(block, PostNormBlock)
+            assert isinstance(block, Block)
             mask = None if head_mask is None else head_mask[depth]
             features, weights = run_block(block, features, mask, need_weights)
             if weights is not None:
                 matrices.append(weights)
-        return pointwise(self.proj, on_tokens(self.conv, features)) + tokens, matrices
+        features = on_tokens(self.conv, features)
+        if self.proj is not None:
+            features = pointwise(self.proj, features)
+        return features + tokens, matrices

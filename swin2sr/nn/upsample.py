@@ -14,7 +14,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from swin2sr.config import Swin2SRConfig
+from swin2sr.config import RestorationConfig
 from swin2sr.nn.blocks import ResidualGroup
 
 FEATURES = 64  # channels of every head but the direct one
@@ -47,7 +47,7 @@ class Head(nn.Module):
 class PixelShuffleHead(Head):
     """Classical super-resolution."""
 
-    def __init__(self, config: Swin2SRConfig) -> None:
+    def __init__(self, config: RestorationConfig) -> None:
         super().__init__()
         self.conv_before = nn.Conv2d(config.embed_dim, FEATURES, 3, padding=1)
         self.upsample = shuffle_steps(config.upscale, FEATURES)
@@ -62,7 +62,7 @@ class PixelShuffleHead(Head):
 class DirectHead(Head):
     """Lightweight super-resolution: one convolution and one shuffle."""
 
-    def __init__(self, config: Swin2SRConfig) -> None:
+    def __init__(self, config: RestorationConfig) -> None:
         super().__init__()
         out = config.upscale**2 * config.num_channels_out
         self.upsample = nn.Sequential(
@@ -77,7 +77,7 @@ class DirectHead(Head):
 class NearestHead(Head):
     """Real-world super-resolution: nearest-neighbour steps and convolutions."""
 
-    def __init__(self, config: Swin2SRConfig) -> None:
+    def __init__(self, config: RestorationConfig) -> None:
         super().__init__()
         self.conv_before = nn.Conv2d(config.embed_dim, FEATURES, 3, padding=1)
         self.conv_up1 = nn.Conv2d(FEATURES, FEATURES, 3, padding=1)
@@ -98,7 +98,7 @@ class NearestHead(Head):
 class AuxiliaryHead(Head):
     """Compressed super-resolution: predicts a clean small image on the way to the large one."""
 
-    def __init__(self, config: Swin2SRConfig) -> None:
+    def __init__(self, config: RestorationConfig) -> None:
         super().__init__()
         out = config.num_channels_out
         self.scale = config.upscale
@@ -125,7 +125,7 @@ class HighFrequencyHead(Head):
     auxiliary image is what it adds, at the output's size.
     """
 
-    def __init__(self, config: Swin2SRConfig, drop_path: list[list[float]]) -> None:
+    def __init__(self, config: RestorationConfig, drop_path: list[list[float]]) -> None:
         super().__init__()
         dim, out = config.embed_dim, config.num_channels_out
         self.conv_before = nn.Conv2d(dim, FEATURES, 3, padding=1)
@@ -154,7 +154,7 @@ class HighFrequencyHead(Head):
 class RestorationHead(Head):
     """Scale 1 (JPEG artefacts, noise): the features become a correction of the input."""
 
-    def __init__(self, config: Swin2SRConfig) -> None:
+    def __init__(self, config: RestorationConfig) -> None:
         super().__init__()
         self.conv_last = nn.Conv2d(config.embed_dim, config.num_channels_out, 3, padding=1)
 
@@ -163,7 +163,7 @@ class RestorationHead(Head):
         return pixels + self.conv_last(features), None
 
 
-def build_head(config: Swin2SRConfig, drop_path: list[list[float]]) -> Head:
+def build_head(config: RestorationConfig, drop_path: list[list[float]]) -> Head:
     """The head that ``config.upsampler`` names."""
     if config.upsampler == "pixelshuffle_hf":
         return HighFrequencyHead(config, drop_path)

@@ -24,7 +24,7 @@ from swin2sr.atomic import write_bytes, write_file
 from swin2sr.checkpoints.resolve import package
 from swin2sr.errors import ConfigError, JobError, OutputError, WeightsError
 from swin2sr.metrics import psnr
-from swin2sr.models.swin2sr import Swin2SRForImageSuperResolution
+from swin2sr.models import RestorationModel, restoration_model
 from swin2sr.training.data import Pairs, read_images, sample, split
 from swin2sr.training.recipes import Recipe
 
@@ -130,9 +130,9 @@ def validate(model: nn.Module, pairs: Pairs) -> float:
     return float(np.mean(scores))
 
 
-def averaged(recipe: Recipe, average: dict[str, Tensor]) -> Swin2SRForImageSuperResolution:
+def averaged(recipe: Recipe, average: dict[str, Tensor]) -> RestorationModel:
     """A network of the recipe with the given weights, ready to use."""
-    model = Swin2SRForImageSuperResolution(recipe.config)
+    model = restoration_model(recipe.config)
     model.load_state_dict(average)
     return model.eval()
 
@@ -168,7 +168,7 @@ def export(recipe: Recipe, checkpoint: Path, folder: Path, **facts: str) -> Path
 
 def _begin(recipe: Recipe) -> _State:
     torch.manual_seed(recipe.seed)
-    model = Swin2SRForImageSuperResolution(recipe.config)
+    model = restoration_model(recipe.config)
     model.train()
     average = {name: value.detach().clone() for name, value in model.state_dict().items()}
     optimizer = torch.optim.AdamW(

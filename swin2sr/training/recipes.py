@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from swin2sr.config import Swin2SRConfig
+from swin2sr.config import RestorationConfig, Swin2SRConfig
 from swin2sr.errors import ConfigError
 
 PRECISIONS = ("float32", "bfloat16")
@@ -34,7 +34,7 @@ class Recipe:
     """
 
     name: str
-    config: Swin2SRConfig
+    config: RestorationConfig
     steps: int
     patch: int = 48
     batch: int = 8

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from swin2sr.checkpoints import check, convert, detect, to_hub, to_native, to_original
 from swin2sr.checkpoints.parameters import expected_shapes
-from swin2sr.config import Swin2SRConfig
+from swin2sr.config import Swin2SRConfig, SwinIRConfig
 from swin2sr.errors import ConfigError, WeightsError
 
 State = dict[str, Tensor]
@@ -224,7 +224,7 @@ def test_written_tensors_share_no_memory(layout: str, random_state: Callable[...
 def test_mask_forbids_exactly_the_pairs_that_the_shift_brought_together() -> None:
     """A law: tokens may see each other when they were neighbours before the cyclic shift."""
     window, shift, height, width = 4, 2, 8, 12
-    mask = convert.shift_mask((height, width), window, shift)
+    mask = convert.whole_mask((height, width), window, shift)
     down = (torch.arange(height) + shift) % height  # where each place came from
     right = (torch.arange(width) + shift) % width
 
@@ -325,8 +325,8 @@ def test_released_jpeg_network_is_detected_with_its_range(
     )
     found, notes = detect(to_original(random_state(config), config))
     assert found == config
-    assert len(notes) == 1
-    assert "0..255" in notes[0]
+    assert notes[0].startswith("Read off the weights: Swin2SR x1 (jpeg, grey")
+    assert [note for note in notes if "0..255" in note] == list(notes[1:])
 
 
 @pytest.mark.parametrize("ratio", [1.0, 1.7, 2.66, 4.0])
@@ -344,33 +344,28 @@ def test_a_bare_trunk_is_noted(random_state: Callable[..., State]) -> None:
 # ------------------------------------------------------------------------------------ wrong models
 
 
-def _swinir(*, window: int = 8, channels: int = 12) -> State:
-    """Names and shapes of SwinIR's classical x4, shortened to one group of two blocks."""
-    state = {"conv_first.weight": torch.zeros(channels, 3, 3, 3)}
-    for j in range(2):
-        block = f"layers.0.residual_group.blocks.{j}"
-        table = torch.zeros((2 * window - 1) ** 2, 6)
-        state[f"{block}.attn.relative_position_bias_table"] = table
-        state[f"{block}.attn.relative_position_index"] = torch.zeros(64, 64, dtype=torch.int64)
-        state[f"{block}.attn.qkv.weight"] = torch.zeros(3 * channels, channels)
-        state[f"{block}.attn.qkv.bias"] = torch.zeros(3 * channels)
-    state["conv_before_upsample.0.weight"] = torch.zeros(64, channels, 3, 3)
-    for n in (0, 2):
-        state[f"upsample.{n}.weight"] = torch.zeros(256, 64, 3, 3)
-    state["conv_last.weight"] = torch.zeros(3, 64, 3, 3)
-    return state
-
-
-def test_ckp_11_swinir_is_named_with_its_scale() -> None:
+def test_ckp_11_half_a_swinir_is_named_with_what_it_lacks(
+    random_state: Callable[..., State],
+) -> None:
+    config = SwinIRConfig(**{**BASE, "depths": (2,), "num_heads": (2,), "upscale": 4})
+    state = to_original(random_state(config), config)
+    del state["conv_first.bias"], state["norm.weight"]
+    state["layers.0.residual_group.blocks.0.attn.gate"] = torch.zeros(3)
     with pytest.raises(WeightsError) as caught:
-        detect(_swinir())
+        detect(state)
     assert caught.value.code == "wrong_model"
-    message = caught.value.message
-    assert message.startswith("This is SwinIR x4, not Swin2SR: ")
-    assert "4 not expected" in message
-    first = "layers.0.residual_group.blocks.0.attn.relative_position_bias_table"
-    assert f"({first}, layers.0.residual_group.blocks.0.attn.qkv.bias, " in message
-    assert " missing (conv_first.bias, patch_embed.proj.weight, patch_embed.proj.bias, " in message
+    assert "The configuration does not fit" in caught.value.message
+    assert "2 missing (conv_first.bias, norm.weight), 1 not expected" in caught.value.message
+
+
+def test_a_configuration_of_the_other_network_is_refused(
+    random_state: Callable[..., State],
+) -> None:
+    swinir, swin2sr = (kind(**BASE) for kind in (SwinIRConfig, Swin2SRConfig))
+    with pytest.raises(WeightsError, match="is for Swin2SR; these weights are SwinIR weights"):
+        check(random_state(swinir), swin2sr)
+    with pytest.raises(WeightsError, match=r"is for SwinIR; x\.pth are Swin2SR weights"):
+        check(random_state(swin2sr), swinir, source="x.pth")
 
 
 @pytest.mark.parametrize(
@@ -388,7 +383,7 @@ def test_ckp_11_swinir_is_named_with_its_scale() -> None:
     ],
 )
 def test_ckp_11_other_networks_are_named(label: str, name: str) -> None:
-    with pytest.raises(WeightsError, match=f"^This is {label}, not Swin2SR: .* missing"):
+    with pytest.raises(WeightsError, match=f"^This is {label}, not Swin2SR or SwinIR: .* missing"):
         detect({name: torch.zeros(4, 4), "conv_first.weight": torch.zeros(4, 3, 3, 3)})
 
 

@@ -11,17 +11,19 @@ from typing import Any
 
 import pytest
 
-from swin2sr.checkpoints import find, list_models, package, registry
+from swin2sr.checkpoints import find, list_models, package
+from swin2sr.checkpoints.entry import TASKS, Entry
 from swin2sr.checkpoints.parameters import count_parameters
-from swin2sr.checkpoints.registry import DEFAULT, PUBLISHED, Entry, packaged_entry
+from swin2sr.checkpoints.published import PUBLISHED
+from swin2sr.checkpoints.registry import DEFAULT, find_by_hash, packaged_entry
 from swin2sr.config import Swin2SRConfig
 from swin2sr.errors import ConfigError
 
 NAMES = [entry.name for entry in PUBLISHED]
 
 
-def test_published_models_are_the_released_six() -> None:
-    assert NAMES == [
+def test_published_models_are_the_released_ones() -> None:
+    assert NAMES[:6] == [
         "swin2sr-classical-x2",
         "swin2sr-classical-x4",
         "swin2sr-compressed-x4",
@@ -29,6 +31,41 @@ def test_published_models_are_the_released_six() -> None:
         "swin2sr-realworld-x4",
         "swin2sr-jpeg",
     ]
+    files = sorted(entry.filename.removesuffix(".pth") for entry in PUBLISHED[6:])
+    assert files == sorted(
+        [f"001_classicalSR_DIV2K_s48w8_SwinIR-M_x{s}" for s in (2, 3, 4, 8)]
+        + [f"001_classicalSR_DF2K_s64w8_SwinIR-M_x{s}" for s in (2, 3, 4, 8)]
+        + [f"002_lightweightSR_DIV2K_s64w8_SwinIR-S_x{s}" for s in (2, 3, 4)]
+        + [
+            f"003_realSR_BSRGAN_DFO_s64w8_SwinIR-M_x{s}_{k}"
+            for s in (2, 4)
+            for k in ("GAN", "PSNR")
+        ]
+        + [f"003_realSR_BSRGAN_DFOWMFC_s64w8_SwinIR-L_x4_{k}" for k in ("GAN", "PSNR")]
+        + [f"004_grayDN_DFWB_s128w8_SwinIR-M_noise{n}" for n in (15, 25, 50)]
+        + [f"005_colorDN_DFWB_s128w8_SwinIR-M_noise{n}" for n in (15, 25, 50)]
+        + [f"006_CAR_DFWB_s126w7_SwinIR-M_jpeg{q}" for q in (10, 20, 30, 40)]
+        + [f"006_colorCAR_DFWB_s126w7_SwinIR-M_jpeg{q}" for q in (10, 20, 30, 40)]
+    )
+
+
+def test_the_released_swinir_are_those_of_its_paper() -> None:
+    """Counts of built networks, MODELS.md section 4.6."""
+    parameters = {e.filename: e.parameters for e in PUBLISHED}
+    for start, count in (
+        ("001_classicalSR_DF2K_s64w8_SwinIR-M_x2", 11_752_487),
+        ("001_classicalSR_DIV2K_s48w8_SwinIR-M_x3", 11_937_127),
+        ("001_classicalSR_DF2K_s64w8_SwinIR-M_x4", 11_900_199),
+        ("001_classicalSR_DIV2K_s48w8_SwinIR-M_x8", 12_047_911),
+        ("002_lightweightSR_DIV2K_s64w8_SwinIR-S_x2", 910_152),
+        ("003_realSR_BSRGAN_DFO_s64w8_SwinIR-M_x4_GAN", 11_715_559),
+        ("003_realSR_BSRGAN_DFO_s64w8_SwinIR-M_x2_PSNR", 11_678_631),
+        ("003_realSR_BSRGAN_DFOWMFC_s64w8_SwinIR-L_x4_GAN", 28_013_059),
+        ("004_grayDN_DFWB_s128w8_SwinIR-M_noise25", 11_497_681),
+        ("005_colorDN_DFWB_s128w8_SwinIR-M_noise25", 11_504_163),
+        ("006_CAR_DFWB_s126w7_SwinIR-M_jpeg40", 11_485_585),
+    ):
+        assert parameters[f"{start}.pth"] == count
 
 
 @pytest.mark.parametrize("entry", PUBLISHED, ids=NAMES)
@@ -39,7 +76,7 @@ def test_parameters_are_those_of_the_configuration(entry: Entry) -> None:
 @pytest.mark.parametrize("entry", list_models(), ids=lambda entry: entry.name)
 def test_rows_are_consistent(entry: Entry) -> None:
     assert entry.scale == entry.config.upscale
-    assert entry.task in registry.TASKS
+    assert entry.task in TASKS
     assert entry.sha256 is None or re.fullmatch("[0-9a-f]{64}", entry.sha256)
     assert entry.revision is None or re.fullmatch("[0-9a-f]{40}", entry.revision)
     assert (entry.repo is not None) == (entry.source == "hub")
@@ -121,3 +158,15 @@ def test_packaged_description_is_a_transformers_configuration(
     theirs = Theirs.from_dict(json.loads(path.with_suffix(".json").read_text()))
     assert tuple(theirs.depths) == small.depths
     assert theirs.upsampler == small.upsampler
+
+
+def test_weights_are_recognised_by_the_hash_of_any_of_their_files() -> None:
+    hashes = [h for entry in list_models() for h in (entry.sha256, *entry.twins) if h]
+    assert len(hashes) == len(set(hashes))
+    assert all(re.fullmatch("[0-9a-f]{64}", h) for h in hashes)
+    twin = "04834dbf863f00168ece32f9fc34ad1e3ad48ff1bf8098812573ed5810b59fa0"
+    for sha256 in (twin, "a515955815ab6dba3a9331d8c75db13a5166a5ffbcebf1a95ab676a5656ac4fb"):
+        entry = find_by_hash(sha256)
+        assert entry is not None
+        assert entry.name == "swin2sr-classical-x2"
+    assert find_by_hash("0" * 64) is None

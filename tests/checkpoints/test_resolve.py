@@ -145,7 +145,10 @@ def test_an_original_file_needs_no_configuration(
     assert found.config == small
     assert _same(found.state, random_state(small))
     assert found.name == "net_g"
-    assert found.notes == ("The weights were taken from 'params'.",)
+    assert found.notes == (
+        "The weights were taken from 'params'.",
+        "Read off the weights: Swin2SR x2 (lightweight, colour, 2 groups, 12 features).",
+    )
 
 
 def test_a_hub_file_alone_is_loaded_with_a_note_on_the_window(
@@ -263,8 +266,16 @@ def test_unknown_names_are_refused_without_a_look_at_the_network(
     assert hub.log == []
 
 
-def test_an_unknown_name_lists_the_choices() -> None:
-    assert "swin2sr-classical-x2" in _refused("swin2sr-giant-x16").remedy
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("swin2sr-clasical-x2", "Did you mean swin2sr-classical-x2 or "),
+        ("SwinIR-lightweight", "swinir-lightweight-x"),
+        ("qqq", "Did you mean swin2sr-small-x2? 'swin2sr models' lists all"),
+    ],
+)
+def test_an_unknown_name_gets_the_nearest_ones(name: str, near: str) -> None:
+    assert near in _refused(name).remedy
 
 
 def test_what_is_neither_name_nor_path_is_refused() -> None:

@@ -205,7 +205,7 @@ def test_h19_bias_is_computed_once_and_masks_do_not_grow() -> None:
     model = make()
     calls: list[int] = []
     for module in model.modules():
-        if type(module).__name__ == "PositionBias":
+        if type(module).__name__ == "ContinuousBias":
             module.register_forward_hook(lambda *_: calls.append(1))
     with torch.no_grad():
         model(picture(8, 8))

@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from swin2sr.config import Swin2SRConfig
-from swin2sr.nn.attention import relative_coordinates, relative_index
-from swin2sr.nn.blocks import PostNormBlock, run_block
+from swin2sr.nn.blocks import PostNormBlock, build_block, run_block
+from swin2sr.nn.position import relative_coordinates, relative_index
 
 WINDOW, DIM, HEADS = 4, 12, 3
 
@@ -68,7 +68,7 @@ def witness(block: PostNormBlock, tokens: Tensor, shift: int) -> Tensor:
 def test_layer_equals_the_witness(shift: int, size: tuple[int, int]) -> None:
     torch.manual_seed(0)
     config = Swin2SRConfig(embed_dim=DIM, depths=(1,), num_heads=(HEADS,), window_size=WINDOW)
-    block = PostNormBlock(config, HEADS, shift, 0.0).double().eval()
+    block = build_block(config, HEADS, shift, 0.0).double().eval()
     for parameter in block.parameters():
         parameter.data.add_(0.3 * torch.randn_like(parameter))
     block.attention.logit_scale.data[0] = 6.0  # beyond the limit

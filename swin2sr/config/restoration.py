@@ -1,18 +1,18 @@
-"""What a network is: frozen dataclasses that read and write Hugging Face's ``config.json``.
+"""The restoration networks, Swin2SR and SwinIR.
 
 Source: fields, names and defaults of ``Swin2SRConfig`` in transformers 4.37 to 5.23; the meaning
-of each in mv-lab/swin2sr ``models/network_swin2sr.py``.
+of each in mv-lab/swin2sr ``models/network_swin2sr.py`` and JingyunLiang/SwinIR
+``models/network_swinir.py``.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
-from pathlib import Path
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
 
-from swin2sr.atomic import write_bytes
+from swin2sr.config.file import Config
+from swin2sr.config.values import choice, number, pair, single, whole
 from swin2sr.errors import ConfigError
 
 UPSAMPLERS = (
@@ -26,13 +26,10 @@ UPSAMPLERS = (
 RESIDUAL_CONNECTIONS = ("1conv", "3conv")
 ACTIVATIONS = ("gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "silu", "swish", "mish", "selu")
 
-_ALIASES = {"hidden_size": "embed_dim", "num_attention_heads": "num_heads"}
-_DERIVED = ("model_type", "num_layers", "num_hidden_layers")
-
 
 @dataclass(frozen=True)
-class Swin2SRConfig:
-    """Every choice that shapes a Swin2SR network.
+class RestorationConfig(Config):
+    """Every choice that shapes a restoration network; the defaults are Swin2SR's classical x2.
 
     Args:
         image_size: side of the training patches in pixels, int or (height, width). It does not
@@ -46,7 +43,7 @@ class Swin2SRConfig:
         num_heads: attention heads in each residual group; each divides ``embed_dim``.
         window_size: side of the attention window in tokens.
         mlp_ratio: hidden width of the MLP over ``embed_dim``.
-        qkv_bias: learn a bias for query and value (the key never has one).
+        qkv_bias: learn a bias for query and value, in SwinIR for the key too.
         hidden_dropout_prob, attention_probs_dropout_prob: dropout in training.
         drop_path_rate: stochastic depth of the last layer; rises linearly from 0 at the first.
         hidden_act: activation of the MLP.
@@ -63,7 +60,13 @@ class Swin2SRConfig:
         ConfigError: a value outside what the network can be built from; names the choices.
     """
 
-    model_type: ClassVar[str] = "swin2sr"
+    network: ClassVar[str]  # its name, for people
+    generation: ClassVar[int]  # of Swin: 1 dot products and pre-norm, 2 cosines and post-norm
+    aliases: ClassVar[Mapping[str, str]] = {
+        "hidden_size": "embed_dim",
+        "num_attention_heads": "num_heads",
+    }
+    derived: ClassVar[tuple[str, ...]] = ("model_type", "num_layers", "num_hidden_layers")
 
     image_size: int | tuple[int, int] = 64
     patch_size: int = 1
@@ -86,26 +89,25 @@ class Swin2SRConfig:
     img_range: float = 1.0
     resi_connection: str = "1conv"
     upsampler: str = "pixelshuffle"
-    extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         settle = object.__setattr__
         if isinstance(self.image_size, list | tuple):
-            settle(self, "image_size", _pair("image_size", self.image_size))
-        settle(self, "patch_size", _whole(_single("patch_size", self.patch_size), "patch_size"))
-        settle(self, "depths", tuple(_whole(d, "depths") for d in self.depths))
-        settle(self, "num_heads", tuple(_whole(h, "num_heads") for h in self.num_heads))
+            settle(self, "image_size", pair("image_size", self.image_size))
+        settle(self, "patch_size", whole(single("patch_size", self.patch_size), "patch_size"))
+        settle(self, "depths", tuple(whole(d, "depths") for d in self.depths))
+        settle(self, "num_heads", tuple(whole(h, "num_heads") for h in self.num_heads))
         if not self.num_channels_out:
             settle(self, "num_channels_out", self.num_channels)
         settle(self, "upsampler", self.upsampler or "")
         for name in _FLOATS:
-            settle(self, name, _number(getattr(self, name), name))
+            settle(self, name, number(getattr(self, name), name))
         settle(self, "extra", dict(self.extra))
         self._check()
 
     def _check(self) -> None:
         for name in _COUNTS:
-            if _whole(getattr(self, name), name) < 1:
+            if whole(getattr(self, name), name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}.")
         if self.patch_size != 1:
             raise ConfigError(
@@ -122,9 +124,9 @@ class Swin2SRConfig:
             raise ConfigError(
                 f"embed_dim {self.embed_dim} is not a multiple of every num_heads {self.num_heads}."
             )
-        _choice("upsampler", self.upsampler, UPSAMPLERS)
-        _choice("resi_connection", self.resi_connection, RESIDUAL_CONNECTIONS)
-        _choice("hidden_act", self.hidden_act, ACTIVATIONS)
+        choice("upsampler", self.upsampler, UPSAMPLERS)
+        choice("resi_connection", self.resi_connection, RESIDUAL_CONNECTIONS)
+        choice("hidden_act", self.hidden_act, ACTIVATIONS)
         for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "drop_path_rate"):
             if not 0.0 <= getattr(self, name) < 1.0:
                 raise ConfigError(f"{name} must be in [0, 1), got {getattr(self, name)}.")
@@ -186,70 +188,59 @@ class Swin2SRConfig:
         """Hugging Face's alias of ``num_heads``."""
         return self.num_heads
 
-    def replace(self, **changes: Any) -> Swin2SRConfig:
+    @property
+    def projects_tokens(self) -> bool:
+        """Whether a 1x1 projection stands in the embedding and before each group's shortcut."""
+        return self.generation == 2
+
+    def replace(self, **changes: Any) -> Self:
         """A copy with some fields changed (``num_channels_out`` follows ``num_channels``)."""
         if "num_channels" in changes and "num_channels_out" not in changes:
             changes["num_channels_out"] = 0
         return replace(self, **changes)
 
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Swin2SRConfig:
-        """Read the keys of a ``config.json``; unknown ones are kept in ``extra``.
-
-        Raises:
-            ConfigError: another ``model_type``, or a value that cannot be used.
-        """
-        kind = values.get("model_type", cls.model_type)
-        if kind != cls.model_type:
-            raise ConfigError(f"This configuration is for '{kind}', not '{cls.model_type}'.")
-        known = {f.name for f in fields(cls)} - {"extra"}
-        given: dict[str, Any] = {}
-        extra: dict[str, Any] = {}
-        for key, value in values.items():
-            name = _ALIASES.get(key, key)
-            if name in known:
-                given[name] = value
-            elif key not in _DERIVED:
-                extra[key] = value
-        return cls(**given, extra=extra)
-
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for ``config.json``, ``extra`` included, lists instead of tuples."""
-        values: dict[str, Any] = dict(self.extra)
-        for f in fields(self):
-            if f.name != "extra":
-                value = getattr(self, f.name)
-                values[f.name] = list(value) if isinstance(value, tuple) else value
-        values["num_layers"] = self.num_layers
-        values["model_type"] = self.model_type
-        return values
+        """See ``Config.to_dict``; with ``num_layers``, which transformers writes too."""
+        return super().to_dict() | {"num_layers": self.num_layers}
 
-    @classmethod
-    def from_json_file(cls, path: str | Path) -> Swin2SRConfig:
-        """Read a ``config.json``.
 
-        Raises:
-            ConfigError: the file is missing, is not JSON, or describes another model.
-        """
-        try:
-            values = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise ConfigError(f"Cannot read the configuration {str(path)!r}: {error}.") from error
-        if not isinstance(values, dict):
-            raise ConfigError(f"The configuration {str(path)!r} is not a JSON object.")
-        return cls.from_dict(values)
+@dataclass(frozen=True)
+class Swin2SRConfig(RestorationConfig):
+    """A Swin2SR network (arXiv 2209.11345). See ``RestorationConfig``."""
 
-    def to_json_string(self) -> str:
-        """The text of ``config.json``, keys sorted."""
-        return json.dumps(self.to_dict(), indent=2, sort_keys=True) + "\n"
+    network: ClassVar[str] = "Swin2SR"
+    model_type: ClassVar[str] = "swin2sr"
+    generation: ClassVar[int] = 2
 
-    def to_json_file(self, path: str | Path) -> None:
-        """Write ``config.json`` to ``path``, whole or not at all.
 
-        Raises:
-            OutputError: the file cannot be written.
-        """
-        write_bytes(path, self.to_json_string().encode())
+@dataclass(frozen=True)
+class SwinIRConfig(RestorationConfig):
+    """A SwinIR network (arXiv 2108.10257). See ``RestorationConfig``.
+
+    transformers has no SwinIR; the names of the fields and of the file's keys are Swin2SR's.
+    """
+
+    network: ClassVar[str] = "SwinIR"
+    model_type: ClassVar[str] = "swinir"
+    generation: ClassVar[int] = 1
+
+
+GENERATIONS: dict[int, type[RestorationConfig]] = {1: SwinIRConfig, 2: Swin2SRConfig}
+RESTORATION = {kind.model_type: kind for kind in GENERATIONS.values()}  # by "model_type"
+
+
+def restoration_config(values: Mapping[str, Any]) -> RestorationConfig:
+    """The configuration in a ``config.json``, of whichever restoration network it says it is.
+
+    Raises:
+        ConfigError: another ``model_type``, or a value that cannot be used.
+    """
+    kind = values.get("model_type", Swin2SRConfig.model_type)
+    if not isinstance(kind, str) or kind not in RESTORATION:
+        raise ConfigError(
+            f"This configuration is for {str(kind)[:80]!r}, not for {' or '.join(RESTORATION)}."
+        )
+    return RESTORATION[kind].from_dict(values)
 
 
 _COUNTS = ("num_channels", "num_channels_out", "embed_dim", "window_size", "upscale")
@@ -262,35 +253,3 @@ _FLOATS = (
     "layer_norm_eps",
     "img_range",
 )
-
-
-def _whole(value: Any, name: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ConfigError(f"{name} must be a whole number, got {value!r}.")
-    return value
-
-
-def _number(value: Any, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ConfigError(f"{name} must be a number, got {value!r}.")
-    return float(value)
-
-
-def _pair(name: str, value: list[int] | tuple[int, ...]) -> tuple[int, int]:
-    if len(value) != 2:
-        raise ConfigError(f"{name} must be a number or a (height, width) pair, got {value!r}.")
-    return _whole(value[0], name), _whole(value[1], name)
-
-
-def _single(name: str, value: Any) -> Any:
-    if isinstance(value, list | tuple):
-        height, width = _pair(name, value)
-        if height != width:
-            raise ConfigError(f"{name} must be square, got {value!r}.")
-        return height
-    return value
-
-
-def _choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ConfigError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}.")

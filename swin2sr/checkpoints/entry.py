@@ -1,0 +1,61 @@
+"""A row of the table of published checkpoints.
+
+A revision or hash that was not seen is None, never a guess: such a file is loaded with the note
+that it is not pinned.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from swin2sr.config import RestorationConfig
+
+Source = Literal["packaged", "hub", "release"]
+
+TASKS = ("classical", "lightweight", "compressed", "realworld", "jpeg", "denoise")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One published checkpoint.
+
+    Args:
+        name: how it is asked for.
+        title: one line for people.
+        task: one of ``TASKS``.
+        scale: factor between input and output sides; 1 restores.
+        config: the network.
+        source: "packaged" (in this package), "hub" or "release" (a file at ``url``).
+        repo: Hub repository; also an accepted name.
+        filename: the file in the folder, the repository or the release.
+        fallback: another file of the repository, taken when ``filename`` is not there.
+        revision: full commit hash; None is the head of "main".
+        sha256: of ``filename``, hexadecimal; None where none is known.
+        url: of a release's file.
+        licence: SPDX identifier.
+        size_bytes: of ``filename``; None where not known exactly.
+        parameters: how many numbers it learned.
+        trained_on: pictures and how they were degraded.
+        aliases: other accepted names.
+        twins: sha256 of other files with the same weights, by which those are recognised.
+    """
+
+    name: str
+    title: str
+    task: str
+    scale: int
+    config: RestorationConfig
+    source: Source
+    filename: str
+    repo: str | None = None
+    fallback: str | None = None
+    revision: str | None = None
+    sha256: str | None = None
+    url: str | None = None
+    licence: str = "Apache-2.0"
+    size_bytes: int | None = None
+    parameters: int
+    trained_on: str
+    aliases: tuple[str, ...] = ()
+    twins: tuple[str, ...] = ()

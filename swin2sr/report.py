@@ -1,0 +1,61 @@
+"""What a job on a picture says: each step while it runs, and what was done at the end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from PIL import Image
+
+from swin2sr.picture import Picture
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was done to a picture.
+
+    Args:
+        model, origin, sha256, scale, task, precision, device: of the upscaler.
+        tile: (width, height) in input pixels of the largest tile's kept centre; None for one run.
+        tiles: runs of the network.
+        margin: pixels of surroundings each tile saw.
+        padding: "minimal" or "official".
+        seconds: from reading the picture to its result.
+        input_size, output_size: (width, height).
+        notes: what a person should know: what was reduced, ignored, rounded or done otherwise.
+    """
+
+    model: str
+    origin: str
+    sha256: str | None
+    scale: int
+    task: str | None
+    precision: str
+    device: str
+    tile: tuple[int, int] | None
+    tiles: int
+    margin: int
+    padding: str
+    seconds: float
+    input_size: tuple[int, int]
+    output_size: tuple[int, int]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of ``Upscaler.stream``.
+
+    Args:
+        done, total: tiles; ``total`` is 1 until the picture has been read and cut.
+        seconds: since the start.
+        seconds_left: from this job's own speed; None while nothing is known.
+        image, picture, report: only in the last step: 8-bit image, full result, what was done.
+    """
+
+    done: int
+    total: int
+    seconds: float
+    seconds_left: float | None
+    image: Image.Image | None = None
+    picture: Picture | None = None
+    report: Report | None = None
