@@ -9,6 +9,7 @@ JingyunLiang/SwinIR and mv-lab/swin2sr.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -67,6 +68,16 @@ class MLP(nn.Module):
 Mix = Callable[[Tensor], tuple[Tensor, Tensor | None]]  # attention over tokens (..., dim)
 
 
+class Watcher(Protocol):
+    """Somebody who looks at a block's whole map, (B, H, W, dim), which is overwritten later."""
+
+    def before(self, block: Block, tokens: Tensor) -> None:
+        """What goes in."""
+
+    def after(self, block: Block, tokens: Tensor) -> None:
+        """What comes out."""
+
+
 class Block(nn.Module):
     """What a block is made of; its two kinds differ in where the norms stand.
 
@@ -78,6 +89,8 @@ class Block(nn.Module):
         dropout: of the MLP, in training.
         eps: of the norms.
         drop_path: rate of stochastic depth.
+    Attributes:
+        watchers: who is shown every map that ``run_block`` takes the block over.
     """
 
     def __init__(
@@ -96,14 +109,23 @@ class Block(nn.Module):
         self.mlp = MLP(dim, hidden, activation, dropout)
         self.norm2 = nn.LayerNorm(dim, eps=eps)
         self.drop_path = DropPath(drop_path)
+        self.watchers: list[Watcher] = []
+
+    def attended(self, tokens: Tensor) -> Tensor:
+        """What the attention sees of (..., dim) tokens."""
+        return tokens
 
 
 class PreNormBlock(Block):
     """Swin's block: ``x + attention(norm(x))``, then ``x + mlp(norm(x))``."""
 
+    def attended(self, tokens: Tensor) -> Tensor:
+        """What the attention sees of (..., dim) tokens."""
+        return self.norm1(tokens)
+
     def forward(self, tokens: Tensor, mix: Mix) -> tuple[Tensor, Tensor | None]:
         """(..., dim) tokens in, the same out; ``mix`` is the attention over such tokens."""
-        mixed, weights = mix(self.norm1(tokens))
+        mixed, weights = mix(self.attended(tokens))
         tokens = _add(self.drop_path(mixed), tokens)
         return _add(self.drop_path(self.mlp(self.norm2(tokens))), tokens), weights
 
@@ -159,8 +181,9 @@ def run_block(
 
     Everything in a block happens inside a window or on one token, so without gradients the map is
     worked through strip by strip (whole rows of windows), each written back in place: the same
-    numbers as all at once, with memory for one strip. With gradients, or when the attention
-    matrices are wanted, or when whole windows do not cover the map, it is worked on at once.
+    numbers as all at once, with memory for one strip. With gradients, or when paths are dropped, or
+    when the attention matrices are wanted, or when whole windows do not cover the map, it is worked
+    on at once.
 
     Args:
         block: the block.
@@ -171,10 +194,23 @@ def run_block(
         (B, H, W, dim), and (B * windows, heads, N, N) in the rolled frame (image-major, then row,
         then column) or None.
     """
+    for watcher in block.watchers:
+        watcher.before(block, tokens)
+    tokens, weights = _run(block, tokens, head_mask, need_weights)
+    for watcher in block.watchers:
+        watcher.after(block, tokens)
+    return tokens, weights
+
+
+def _run(
+    block: Block, tokens: Tensor, head_mask: Tensor | None, need_weights: bool
+) -> tuple[Tensor, Tensor | None]:
     attention = block.attention
     batch, height, width = tokens.shape[:3]
     window, shift = attention.fit(height, width)
-    if torch.is_grad_enabled() or need_weights or height % window or width % window:
+    # In training a dropped path is a whole image's.
+    at_once = torch.is_grad_enabled() or need_weights or (block.training and block.drop_path.rate)
+    if at_once or height % window or width % window:
         return block(tokens, lambda x: attend_map(attention, x, head_mask, need_weights))
     whole = regions(height, width, window, shift)
     for strip in batches(whole, batch, window, STRIP_WINDOWS):

@@ -1,0 +1,305 @@
+"""Whom a pixel attends to: maps per layer and head, un-shifted, in the picture's own coordinates.
+
+Attention happens inside windows of a map that odd layers roll by half a window. Here every weight
+is put back where its token lies in the picture; tokens of the padding are mirrored pixels, and
+their weight is counted for the pixels they mirror. Nothing is computed but the windows asked for.
+
+Source: Swin Transformer (arXiv 2103.14030), section 3.2; frames as in MODELS of mv-lab/swin2sr
+``SwinTransformerBlock``; rollout after Abnar and Zuidema (arXiv 2005.00928), section 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from swin2sr.errors import ConfigError
+from swin2sr.inspect.subject import Before, Subject, checked_choice, chosen_layers, run, subject
+from swin2sr.nn.blocks import Block
+from swin2sr.nn.windows import fold_indices
+
+STRIP_WINDOWS = 32  # windows whose attention matrices exist at once
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Some windows of a layer.
+
+    Attributes:
+        rows, columns: (n, window) int64, where their tokens lie in the map, wrapped ones included.
+        kinds: (n,) int64, indices into the shift masks: 2 * in the last row + in the last column.
+    """
+
+    rows: Tensor
+    columns: Tensor
+    kinds: Tensor
+
+    def take(self, tokens: Tensor) -> Tensor:
+        """Their tokens: (1, H, W, C) -> (n, window * window, C)."""
+        rows, columns = self.rows.to(tokens.device), self.columns.to(tokens.device)
+        return tokens[0][rows[:, :, None], columns[:, None, :]].flatten(1, 2)
+
+
+def windows_over(block: Block, mask: Tensor) -> Windows:
+    """The windows in which a block sees some tokens.
+
+    Args:
+        block: gives window and shift.
+        mask: (H, W) bool, the tokens; sides are multiples of the window.
+    Returns:
+        Each window once, in order of its first token.
+    """
+    height, width = mask.shape
+    window, shift = block.attention.fit(height, width)
+    rolled = torch.roll(mask, (-shift, -shift), (0, 1))
+    grid = rolled.unflatten(1, (-1, window)).unflatten(0, (-1, window)).any(3).any(1)
+    top, left = (index * window for index in grid.nonzero().unbind(1))
+    steps = torch.arange(window)
+    kinds = 2 * (top == height - window) + 1 * (left == width - window)
+    return Windows(
+        (top[:, None] + steps + shift) % height,
+        (left[:, None] + steps + shift) % width,
+        kinds if shift else torch.zeros_like(kinds),
+    )
+
+
+def matrices(block: Block, tokens: Tensor, windows: Windows) -> Iterator[tuple[Tensor, Tensor]]:
+    """Attention matrices of some windows, a few at a time.
+
+    Args:
+        block: the layer.
+        tokens: (1, H, W, dim), what goes into it.
+        windows: of the map.
+    Yields:
+        (m,) indices into ``windows`` and their (m, heads, N, N) float32 weights.
+    """
+    for kind in windows.kinds.unique().tolist():
+        for some in (windows.kinds == kind).nonzero()[:, 0].split(STRIP_WINDOWS):
+            part = Windows(windows.rows[some], windows.columns[some], windows.kinds[some])
+            inside = block.attended(part.take(tokens))
+            _, weights = block.attention(inside, [(len(some), kind)], None, True)
+            assert weights is not None
+            yield some, weights.float()
+
+
+def attention_to(
+    model: Any,
+    image: Any,
+    pixel: tuple[int, int],
+    layers: Sequence[int] | int | None = None,
+    heads: Sequence[int] | int | None = None,
+) -> Tensor:
+    """How much each pixel contributes to what one pixel gathers, in every layer and head.
+
+    Args:
+        model: an ``Upscaler``, a Swin2SR or SwinIR network, or its trunk.
+        image: anything ``Upscaler`` takes, of any size.
+        pixel: (x, y), column and row of the pixel that looks.
+        layers: indices over all groups, negative from the end; None for all.
+        heads: indices, negative from the end; None for all (then all groups need equally many).
+    Returns:
+        (layers, heads, H, W) float32; each map is 0 outside the window and sums to 1.
+    Raises:
+        ConfigError: a pixel, layer or head that is not there.
+        KindError, ImageError: as ``subject``.
+    """
+    seen = subject(model, image)
+    row, column = _checked_pixel(pixel, seen.size)
+    order = chosen_layers(seen, layers)
+    counts = {seen.blocks[i].attention.heads for i in order}
+    if len(counts) > 1:
+        raise ConfigError(
+            f"The layers chosen have different numbers of heads ({sorted(counts)}).",
+            remedy="Choose layers of one group.",
+        )
+    lines = checked_choice("head", heads, counts.pop())
+    maps: dict[Block, Tensor] = {}
+
+    def look(block: Block, tokens: Tensor) -> None:
+        weights = query_weights(block, tokens, row, column)[lines]
+        maps[block] = fold(weights, seen.size).cpu().clone()
+
+    watched = [seen.blocks[i] for i in sorted(set(order))]
+    run(seen, {block: Before(look) for block in watched}, last=watched[-1])
+    return torch.stack([maps[seen.blocks[i]] for i in order])
+
+
+def query_weights(block: Block, tokens: Tensor, row: int, column: int) -> Tensor:
+    """Attention of one token, where the tokens it attends to lie in the map.
+
+    Args:
+        block: the layer.
+        tokens: (1, H, W, dim), what goes into it.
+        row, column: of the token.
+    Returns:
+        (heads, H, W) float32, each head's sum is 1.
+    """
+    size = tokens.shape[1:3]
+    mask = torch.zeros(size, dtype=torch.bool)
+    mask[row, column] = True
+    window = windows_over(block, mask)
+    ((_, weights),) = matrices(block, tokens, window)
+    rows, columns = window.rows[0], window.columns[0]
+    place = (rows == row).nonzero().item() * len(columns) + (columns == column).nonzero().item()
+    full = weights.new_zeros(weights.shape[1], *size)
+    inside = weights[0, :, int(place)].unflatten(1, (len(rows), len(columns)))
+    full[:, rows[:, None], columns[None, :]] = inside
+    return full
+
+
+def fold(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """Count what lies on the padding for the pixels it mirrors.
+
+    Args:
+        maps: (..., H', W') over the padded picture.
+        size: (H, W) of the picture.
+    Returns:
+        (..., H, W) with the same sums.
+    """
+    for axis, length in ((-2, size[0]), (-1, size[1])):
+        index = fold_indices(length, maps.shape[axis]).to(maps.device)
+        shape = [*maps.shape]
+        shape[axis] = length
+        maps = maps.new_zeros(shape).index_add_(axis, index, maps)
+    return maps
+
+
+def _checked_pixel(pixel: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
+    """(row, column) of an (x, y) inside the picture."""
+    try:
+        x, y = (int(value) for value in pixel)
+    except (TypeError, ValueError):
+        raise ConfigError(f"pixel must be (x, y), two whole numbers, got {pixel!r}.") from None
+    height, width = size
+    if not (0 <= x < width and 0 <= y < height):
+        raise ConfigError(f"There is no pixel ({x}, {y}) in a picture of {width}x{height}.")
+    return y, x
+
+
+@dataclass(frozen=True)
+class AttentionStatistics:
+    """How attention behaves, averaged over every token of the picture.
+
+    Attributes:
+        distance: (layers, heads) float64, mean distance in pixels between a token and those it
+            attends to, weighted by attention.
+        entropy: (layers, heads) float64, mean entropy in bits; log2(window^2) is uniform.
+        labels: of the layers.
+    """
+
+    distance: Tensor
+    entropy: Tensor
+    labels: tuple[str, ...]
+
+
+def attention_statistics(
+    model: Any, image: Any, layers: Sequence[int] | int | None = None
+) -> AttentionStatistics:
+    """Mean attention distance and entropy, per layer and head.
+
+    The attention matrices of a few windows exist at a time, whatever the picture's size.
+
+    Args:
+        model, image, layers: as ``attention_to``.
+    Returns:
+        ``AttentionStatistics``.
+    Raises:
+        As ``attention_to``.
+    """
+    seen = subject(model, image)
+    order = chosen_layers(seen, layers)
+    sums: dict[Block, tuple[Tensor, Tensor]] = {}
+
+    def look(block: Block, tokens: Tensor) -> None:
+        sums[block] = _statistics(block, tokens)
+
+    watched = [seen.blocks[i] for i in sorted(set(order))]
+    run(seen, {block: Before(look) for block in watched}, last=watched[-1])
+    distance, entropy = (torch.stack([sums[seen.blocks[i]][k] for i in order]) for k in (0, 1))
+    return AttentionStatistics(distance, entropy, tuple(seen.labels[i] for i in order))
+
+
+def _statistics(block: Block, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    """(heads,) mean distance and (heads,) mean entropy in bits of one layer."""
+    height, width = tokens.shape[1:3]
+    window, _ = block.attention.fit(height, width)
+    steps = torch.arange(window, dtype=torch.float64)
+    places = torch.cartesian_prod(steps, steps).to(tokens.device)
+    apart = torch.cdist(places, places)
+    heads = block.attention.heads
+    distance = torch.zeros(heads, dtype=torch.float64, device=tokens.device)
+    entropy = torch.zeros_like(distance)
+    everywhere = torch.ones(height, width, dtype=torch.bool)
+    for _, weights in matrices(block, tokens, windows_over(block, everywhere)):
+        precise = weights.double()
+        distance += (precise * apart).sum(-1).sum((0, 2))
+        entropy -= torch.special.xlogy(precise, precise).sum(-1).sum((0, 2))
+    count = height * width
+    return distance.cpu() / count, entropy.cpu() / count / torch.log(torch.tensor(2.0)).item()
+
+
+def rollout(model: Any, image: Any, pixel: tuple[int, int], residual: float = 0.5) -> Tensor:
+    """From where information flows to one pixel, through all layers together.
+
+    Each layer passes on a mixture of the token itself (its shortcut) and what its attention
+    gathers, heads averaged; the mixtures are multiplied from the last layer to the first. Only
+    attention is followed: the convolutions between groups would widen the map by some pixels.
+
+    Args:
+        model, image, pixel: as ``attention_to``.
+        residual: share of the shortcut in each layer, 0..1.
+    Returns:
+        (layers, H, W) float32: [i] how much each pixel of the input of layer i contributes to the
+        pixel's output of the last layer; each sums to 1, and [0] holds the whole flow.
+    Raises:
+        As ``attention_to``; ConfigError for a share outside 0..1.
+    """
+    if not 0 <= residual <= 1:
+        raise ConfigError(f"residual must be within 0..1, got {residual}.")
+    seen = subject(model, image)
+    row, column = _checked_pixel(pixel, seen.size)
+    reached = _reach(seen, row, column)
+    kept: dict[Block, Tensor] = {}
+
+    def look(block: Block, tokens: Tensor) -> None:
+        # Only windows that the flow can pass are kept, heads averaged.
+        windows = reached[block]
+        side = windows.rows.shape[1] ** 2
+        mean = torch.empty(len(windows.kinds), side, side)
+        for some, weights in matrices(block, tokens, windows):
+            mean[some] = weights.mean(1).cpu()
+        kept[block] = mean
+
+    run(seen, {block: Before(look) for block in seen.blocks}, last=seen.blocks[-1])
+    flow = torch.zeros(seen.padded)
+    flow[row, column] = 1.0
+    steps = []
+    for block in reversed(seen.blocks):
+        flow = _back(flow, kept.pop(block), reached[block], residual)
+        steps.append(fold(flow, seen.size))
+    return torch.stack(steps[::-1])
+
+
+def _reach(seen: Subject, row: int, column: int) -> dict[Block, Windows]:
+    """The windows of each layer that information passes on its way to a token."""
+    tokens = torch.zeros(seen.padded, dtype=torch.bool)
+    tokens[row, column] = True
+    passed: dict[Block, Windows] = {}
+    for block in reversed(seen.blocks):
+        windows = windows_over(block, tokens)
+        tokens[windows.rows[:, :, None], windows.columns[:, None, :]] = True
+        passed[block] = windows
+    return passed
+
+
+def _back(flow: Tensor, mean: Tensor, windows: Windows, residual: float) -> Tensor:
+    """The flow (H', W') at a layer's input that makes the flow at its output."""
+    rows, columns = windows.rows[:, :, None], windows.columns[:, None, :]
+    gathered = torch.einsum("nq,nqk->nk", flow[rows, columns].flatten(1), mean)
+    before = residual * flow
+    before[rows, columns] += (1 - residual) * gathered.view(*flow[rows, columns].shape)
+    return before

@@ -1,0 +1,248 @@
+"""Whom a pixel attends to: sums, places, frames, and a naive witness."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from swin2sr import Swin2SRConfig, SwinIRConfig, Upscaler
+from swin2sr.errors import ConfigError, KindError
+from swin2sr.inspect import attention_statistics, attention_to, rollout
+from swin2sr.inspect.attention import fold, windows_over
+from swin2sr.models import RestorationModel, restoration_model
+
+NETWORKS = {"swin2sr": Swin2SRConfig, "swinir": SwinIRConfig}
+
+
+def make(network: str = "swin2sr", **settings: Any) -> RestorationModel:
+    """A small network with random weights that attend sharply."""
+    torch.manual_seed(0)
+    values: dict[str, Any] = {
+        "embed_dim": 12,
+        "depths": (2, 2),
+        "num_heads": (2, 2),
+        "upsampler": "pixelshuffledirect",
+        **settings,
+    }
+    model = restoration_model(NETWORKS[network](**values)).eval()
+    for parameter in model.parameters():
+        parameter.data.add_(0.2 * torch.randn_like(parameter))
+    return model
+
+
+def picture(height: int, width: int) -> np.ndarray:
+    return np.random.default_rng(height * 100 + width).integers(
+        0, 256, (height, width, 3), np.uint8
+    )
+
+
+def everything(model: RestorationModel, image: np.ndarray) -> tuple[Tensor, ...]:
+    """Every attention matrix, as the network itself returns them."""
+    pixels = torch.from_numpy(image.astype(np.float32) / 255).permute(2, 0, 1)[None]
+    with torch.no_grad():
+        return model(pixels, output_attentions=True).attentions
+
+
+def witness(matrices: Tensor, shift: int, size: tuple[int, int], pixel: tuple[int, int]) -> Tensor:
+    """(heads, H', W') of one pixel by a loop over all windows, rows and columns (MODELS, 3.2)."""
+    height, width = size
+    x, y = pixel
+    found = torch.zeros(matrices.shape[1], height, width)
+    for i in range(height // 8):
+        for j in range(width // 8):
+            window = matrices[i * (width // 8) + j]
+            for query in range(64):
+                r, c = (i * 8 + query // 8 + shift) % height, (j * 8 + query % 8 + shift) % width
+                if (r, c) == (y, x):
+                    for key in range(64):
+                        to = (i * 8 + key // 8 + shift) % height, (j * 8 + key % 8 + shift) % width
+                        found[:, to[0], to[1]] += window[:, query, key]
+    return found
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("pixel", [(0, 0), (13, 5), (23, 15), (8, 11)])
+def test_maps_are_the_networks_own_matrices_put_in_place(
+    network: str, pixel: tuple[int, int]
+) -> None:
+    model, image = make(network), picture(16, 24)
+    maps = attention_to(model, image, pixel)
+    assert maps.shape == (4, 2, 16, 24)
+    torch.testing.assert_close(maps.sum((2, 3)), torch.ones(4, 2))
+    for layer, matrices in enumerate(everything(model, image)):
+        wanted = witness(matrices, 4 if layer % 2 else 0, (16, 24), pixel)
+        torch.testing.assert_close(maps[layer], wanted, rtol=0, atol=1e-6)
+
+
+def test_weight_on_the_padding_counts_for_the_pixels_it_mirrors() -> None:
+    model, image = make(), picture(13, 21)
+    maps = attention_to(model, image, (20, 12))
+    assert maps.shape == (4, 2, 13, 21)
+    torch.testing.assert_close(maps.sum((2, 3)), torch.ones(4, 2))
+    mirrored = np.pad(image, ((0, 3), (0, 3), (0, 0)), mode="reflect")
+    whole = attention_to(model, mirrored, (20, 12))
+    for r in range(13):
+        for c in range(21):
+            rows, columns = [r] + [24 - r] * (9 <= r < 12), [c] + [40 - c] * (17 <= c < 20)
+            wanted = sum(whole[:, :, i, j] for i in rows for j in columns)
+            torch.testing.assert_close(maps[:, :, r, c], wanted, rtol=0, atol=1e-6)
+
+
+def test_a_pixel_sees_nothing_outside_its_window() -> None:
+    maps = attention_to(make(), picture(40, 40), (20, 20))
+    plain, shifted = torch.zeros(40, 40, dtype=torch.bool), torch.zeros(40, 40, dtype=torch.bool)
+    plain[16:24, 16:24] = True
+    shifted[20:28, 20:28] = True
+    for layer, inside in enumerate((plain, shifted, plain, shifted)):
+        assert (maps[layer, :, ~inside] == 0).all()
+        assert (maps[layer, :, inside] > 0).all()
+
+
+def test_layers_and_heads_are_chosen_and_checked() -> None:
+    model, image = make(), picture(16, 16)
+    whole = attention_to(model, image, (3, 3))
+    some = attention_to(model, image, (3, 3), layers=[-1, 0], heads=1)
+    torch.testing.assert_close(some, whole[[3, 0]][:, [1]])
+    for wrong in ({"layers": 4}, {"layers": []}, {"heads": [2]}, {"layers": [-5]}, {"heads": True}):
+        with pytest.raises(ConfigError):
+            attention_to(model, image, (3, 3), **wrong)
+    for pixel in ((16, 0), (0, -1), (1,), "ab"):
+        with pytest.raises(ConfigError, match="pixel"):
+            attention_to(model, image, pixel)
+    with pytest.raises(KindError, match="Linear cannot be looked into"):
+        attention_to(torch.nn.Linear(2, 2), image, (0, 0))
+    uneven = make(num_heads=(2, 3))
+    with pytest.raises(ConfigError, match="different numbers of heads"):
+        attention_to(uneven, image, (0, 0))
+    assert attention_to(uneven, image, (0, 0), layers=[2, 3]).shape == (2, 3, 16, 16)
+
+
+def test_the_run_ends_after_the_last_layer_asked_for_and_leaves_no_trace() -> None:
+    model = make().train()
+    ran: list[int] = []
+    for number, group in enumerate(model.trunk.groups):
+        group.register_forward_hook(lambda *_, number=number: ran.append(number))
+    attention_to(model, picture(8, 8), (0, 0), layers=[1])
+    assert ran == []  # the first group was left after its last layer
+    attention_to(model, picture(8, 8), (0, 0), layers=[2])
+    assert ran == [0]
+    assert model.training
+    assert all(module.training for module in model.modules())
+    assert not any(block.watchers for group in model.trunk.groups for block in group.blocks)
+
+
+def test_an_upscaler_a_trunk_and_a_grey_network_can_be_looked_into() -> None:
+    model, image = make(), picture(16, 16)
+    wanted = attention_to(model, image, (5, 5))
+    torch.testing.assert_close(attention_to(Upscaler(model, device="cpu"), image, (5, 5)), wanted)
+    torch.testing.assert_close(attention_to(model.trunk, image, (5, 5)), wanted)
+    grey = make(num_channels=1)
+    assert attention_to(grey, image, (5, 5)).shape == (4, 2, 16, 16)
+
+
+def test_one_window_is_rolled_too() -> None:
+    """A picture of one window is rolled and masked like any other (MODELS, 3.4)."""
+    model, image = make(), picture(8, 8)
+    maps = attention_to(model, image, (6, 6))
+    for layer, matrices in enumerate(everything(model, image)):
+        wanted = witness(matrices, 4 if layer % 2 else 0, (8, 8), (6, 6))
+        torch.testing.assert_close(maps[layer], wanted, rtol=0, atol=1e-6)
+    assert (maps[1, :, :4] < 1e-30).all()  # the other side of the border is masked
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_statistics_equal_a_loop(network: str) -> None:
+    model, image = make(network), picture(16, 24)
+    found = attention_statistics(model, image)
+    assert found.labels == tuple(f"group {g}, layer {k}" for g in (1, 2) for k in (1, 2))
+    for layer, matrices in enumerate(everything(model, image)):
+        for head in range(2):
+            distance = entropy = 0.0
+            for window in matrices[:, head].double():
+                for query in range(64):
+                    for key in range(64):
+                        weight = float(window[query, key])
+                        step = (query // 8 - key // 8, query % 8 - key % 8)
+                        distance += weight * math.hypot(*step)
+                        entropy -= weight * math.log2(weight) if weight else 0.0
+            assert float(found.distance[layer, head]) == pytest.approx(distance / 384, abs=1e-5)
+            assert float(found.entropy[layer, head]) == pytest.approx(entropy / 384, abs=1e-5)
+
+
+def test_statistics_do_not_depend_on_how_many_windows_are_held(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, image = make(), picture(40, 40)
+    before = attention_statistics(model, image)
+    monkeypatch.setattr("swin2sr.inspect.attention.STRIP_WINDOWS", 3)
+    after = attention_statistics(model, image)
+    torch.testing.assert_close(after.distance, before.distance)
+    torch.testing.assert_close(after.entropy, before.entropy)
+
+
+def full_matrices(model: RestorationModel, image: np.ndarray) -> list[Tensor]:
+    """(pixels, pixels) attention of every layer, heads averaged, by the witness."""
+    height, width = image.shape[:2]
+    found = []
+    for layer, matrices in enumerate(everything(model, image)):
+        shift = 4 if layer % 2 else 0
+        rows = [
+            witness(matrices, shift, (height, width), (x, y)).mean(0).flatten()
+            for y in range(height)
+            for x in range(width)
+        ]
+        found.append(torch.stack(rows))
+    return found
+
+
+@pytest.mark.parametrize("residual", [0.0, 0.5, 1.0])
+def test_rollout_is_the_product_of_whole_matrices(residual: float) -> None:
+    model, image = make(), picture(16, 8)
+    flows = rollout(model, image, (3, 9), residual)
+    assert flows.shape == (4, 16, 8)
+    wanted = torch.zeros(128)
+    wanted[9 * 8 + 3] = 1.0
+    for layer, matrix in reversed(list(enumerate(full_matrices(model, image)))):
+        wanted = wanted @ (residual * torch.eye(128) + (1 - residual) * matrix)
+        torch.testing.assert_close(flows[layer].flatten(), wanted, rtol=0, atol=1e-5)
+    torch.testing.assert_close(flows.sum((1, 2)), torch.ones(4))
+
+
+def test_rollout_of_a_large_picture_costs_what_can_be_reached() -> None:
+    model = make(depths=(2,), num_heads=(2,))
+    image = picture(160, 160)
+    flows = rollout(model, image, (80, 80))
+    # The last layer's window, 76 to 83, lies in four of the first layer's, 72 to 87.
+    for flow, first, last in ((flows[0], 72, 87), (flows[1], 76, 83)):
+        reached = (flow > 0).nonzero()
+        assert reached.amin(0).tolist() == [first, first]
+        assert reached.amax(0).tolist() == [last, last]
+    with pytest.raises(ConfigError, match="residual"):
+        rollout(model, image, (0, 0), residual=1.5)
+
+
+def test_windows_cover_what_was_asked_once() -> None:
+    block = make().trunk.groups[0].blocks[1]
+    mask = torch.zeros(24, 32, dtype=torch.bool)
+    mask[0, 0] = mask[23, 31] = mask[12, 12] = mask[13, 13] = True
+    windows = windows_over(block, mask)
+    assert len(windows.kinds) == 2  # the two corners meet in one wrapped window
+    assert sorted(windows.kinds.tolist()) == [0, 3]
+    covered = torch.zeros(24, 32, dtype=torch.long)
+    for rows, columns in zip(windows.rows, windows.columns, strict=True):
+        covered[rows[:, None], columns[None, :]] += 1
+    assert (covered[mask] == 1).all()
+    assert covered.max() == 1
+
+
+def test_fold_keeps_sums() -> None:
+    maps = torch.rand(3, 16, 16, dtype=torch.float64)
+    for size in ((16, 16), (9, 13), (1, 1), (3, 16)):
+        folded = fold(maps, size)
+        assert folded.shape == (3, *size)
+        torch.testing.assert_close(folded.sum((1, 2)), maps.sum((1, 2)))
