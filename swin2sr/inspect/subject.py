@@ -66,28 +66,41 @@ def subject(model: Any, image: Any) -> Subject:
     Raises:
         KindError: a model of another kind. ImageError: a picture that cannot be used.
     """
-    inner = model.model if isinstance(model, Upscaler) else model
-    if isinstance(inner, RestorationNetwork):
-        trunk, network = inner.trunk, inner
-    elif isinstance(inner, Trunk):
-        trunk, network = inner, None
-    else:
-        raise KindError(
-            f"{type(inner).__name__} cannot be looked into.",
-            remedy="Give an Upscaler, or a Swin2SR or SwinIR network.",
-        )
+    trunk, network = _parts(model)
     pixels = images.decode(image).pixels
     if trunk.config.num_channels == 1:
         pixels = brightness(pixels)[..., None]
     planes = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))[None]
     parameter = next(trunk.parameters())
-    blocks = tuple(part for part in trunk.groups.modules() if isinstance(part, Block))
     labels = tuple(
         f"group {group + 1}, layer {layer + 1}"
         for group, depth in enumerate(trunk.config.depths)
         for layer in range(depth)
     )
-    return Subject(trunk, network, planes.to(parameter.device), blocks, labels)
+    return Subject(trunk, network, planes.to(parameter.device), layers_of(trunk), labels)
+
+
+def layers_of(model: Any) -> tuple[Block, ...]:
+    """The layers of the network inside ``model`` in order, over all groups.
+
+    Raises:
+        KindError: a model of another kind.
+    """
+    trunk, _ = _parts(model)
+    return tuple(part for part in trunk.groups.modules() if isinstance(part, Block))
+
+
+def _parts(model: Any) -> tuple[Trunk, RestorationNetwork | None]:
+    """The network without and with its head."""
+    inner = model.model if isinstance(model, Upscaler) else model
+    if isinstance(inner, RestorationNetwork):
+        return inner.trunk, inner
+    if isinstance(inner, Trunk):
+        return inner, None
+    raise KindError(
+        f"{type(inner).__name__} cannot be looked into.",
+        remedy="Give an Upscaler, or a Swin2SR or SwinIR network.",
+    )
 
 
 def chosen_layers(subject: Subject, layers: Sequence[int] | int | None) -> list[int]:
@@ -117,15 +130,16 @@ def checked_choice(what: str, asked: Sequence[int] | int | None, count: int) -> 
 
 
 @contextmanager
-def watching(watchers: Mapping[Block, Watcher]) -> Iterator[None]:
-    """Show each block's maps to its watcher while the context lasts."""
-    for block, watcher in watchers.items():
-        block.watchers.append(watcher)
+def watching(watchers: Mapping[Block, Sequence[Watcher]]) -> Iterator[None]:
+    """Show each block's maps to its watchers while the context lasts."""
+    for block, several in watchers.items():
+        block.watchers.extend(several)
     try:
         yield
     finally:
-        for block, watcher in watchers.items():
-            block.watchers.remove(watcher)
+        for block, several in watchers.items():
+            for watcher in several:
+                block.watchers.remove(watcher)
 
 
 @contextmanager
@@ -140,22 +154,19 @@ def evaluating(module: nn.Module) -> Iterator[None]:
             part.training = mode
 
 
-def run(subject: Subject, watchers: Mapping[Block, Watcher], last: Block | None = None) -> None:
-    """Run the trunk over the picture with watchers at their places.
+def run(subject: Subject, last: Block | None = None) -> None:
+    """Run the trunk over the picture, without gradients.
 
     Args:
         subject: what to run.
-        watchers: who is shown which block's maps.
-        last: the block after which the run may end; None runs to the end.
+        last: the block after which the run ends; None runs to the end.
     """
-    everyone: dict[Block, Watcher] = dict(watchers)
-    with torch.inference_mode(), evaluating(subject.trunk), watching(everyone):
-        ending = {last: _Stop()} if last is not None else {}
-        with watching(ending):
-            try:
-                subject.trunk.features(subject.trunk.prepare(subject.pixels))
-            except _EnoughError:
-                return
+    ending = {last: [_Stop()]} if last is not None else {}
+    with torch.inference_mode(), evaluating(subject.trunk), watching(ending):
+        try:
+            subject.trunk.features(subject.trunk.prepare(subject.pixels))
+        except _EnoughError:
+            return
 
 
 class _Stop:

@@ -3,42 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from swin2sr import Swin2SRConfig, SwinIRConfig, Upscaler
+from swin2sr import Upscaler
 from swin2sr.errors import ConfigError, KindError
 from swin2sr.inspect import attention_statistics, attention_to, rollout
 from swin2sr.inspect.attention import fold, windows_over
-from swin2sr.models import RestorationModel, restoration_model
-
-NETWORKS = {"swin2sr": Swin2SRConfig, "swinir": SwinIRConfig}
-
-
-def make(network: str = "swin2sr", **settings: Any) -> RestorationModel:
-    """A small network with random weights that attend sharply."""
-    torch.manual_seed(0)
-    values: dict[str, Any] = {
-        "embed_dim": 12,
-        "depths": (2, 2),
-        "num_heads": (2, 2),
-        "upsampler": "pixelshuffledirect",
-        **settings,
-    }
-    model = restoration_model(NETWORKS[network](**values)).eval()
-    for parameter in model.parameters():
-        parameter.data.add_(0.2 * torch.randn_like(parameter))
-    return model
-
-
-def picture(height: int, width: int) -> np.ndarray:
-    return np.random.default_rng(height * 100 + width).integers(
-        0, 256, (height, width, 3), np.uint8
-    )
+from swin2sr.models import RestorationModel
+from tests.inspect.networks import NETWORKS, make, picture
 
 
 def everything(model: RestorationModel, image: np.ndarray) -> tuple[Tensor, ...]:

@@ -1,0 +1,275 @@
+"""What the network makes of a picture on its way: feature maps by depth, and how they compare.
+
+Source: linear CKA after Kornblith et al. (arXiv 1905.00414), section 3; the question of norms by
+depth is Swin Transformer V2's (arXiv 2111.09883), section 3.2, figure 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from swin2sr.errors import ConfigError, JobError, ShapeError
+from swin2sr.inspect.subject import (
+    After,
+    Before,
+    checked_choice,
+    evaluating,
+    run,
+    subject,
+    watching,
+)
+from swin2sr.models.restoration import Trunk
+from swin2sr.nn.blocks import Block, Watcher
+
+MOST_BYTES = 4 * 1024**3  # of feature maps kept at once
+TOKENS = 4096  # looked at where every one would tell no more
+
+
+@dataclass(frozen=True)
+class HiddenStates:
+    """Feature maps by depth.
+
+    Attributes:
+        maps: (depth, H, W, C) float32, over the picture (what lies on the padding is cut off).
+        labels: what each is, in order.
+    """
+
+    maps: Tensor
+    labels: tuple[str, ...]
+
+
+def hidden_states(
+    model: Any, image: Any, at: str = "groups", which: Sequence[int] | int | None = None
+) -> HiddenStates:
+    """The network's feature maps.
+
+    Args:
+        model: an ``Upscaler``, a Swin2SR or SwinIR network, or its trunk.
+        image: anything ``Upscaler`` takes, of any size.
+        at: "groups": after the first convolution, after the embedding, after each residual group,
+            and at the end of the trunk; "layers": what goes into the first layer, then what comes
+            out of each.
+        which: indices of those to keep, negative from the end; None for all.
+    Returns:
+        ``HiddenStates`` on the CPU.
+    Raises:
+        ConfigError: another word for ``at``, or a map that is not there.
+        JobError: "over_budget" when the maps would take more than 4 GiB.
+        KindError, ImageError: as ``subject``.
+    """
+    seen = subject(model, image)
+    if at == "groups":
+        count = len(seen.trunk.groups)
+        labels = ["first convolution", "embedding"]
+        labels += [f"group {i + 1}" for i in range(count)] + ["end of the trunk"]
+    elif at == "layers":
+        labels = ["embedding", *seen.labels]
+    else:
+        raise ConfigError(f"at must be 'groups' or 'layers', got {at!r}.")
+    order = checked_choice("map", which, len(labels))
+    height, width = seen.size
+    needed = len(set(order)) * height * width * seen.trunk.config.embed_dim * 4
+    if needed > MOST_BYTES:
+        raise JobError(
+            f"{len(set(order))} feature maps of {width}x{height} pixels take "
+            f"{needed / 1e9:.1f} GB; at most {MOST_BYTES / 1e9:.1f} GB are kept.",
+            code="over_budget",
+            remedy="Choose fewer with 'which', or crop the picture.",
+        )
+    kept: dict[int, Tensor] = {}
+
+    def keep(index: int, tokens: Tensor) -> None:
+        if index in order:
+            kept[index] = tokens[0, :height, :width].float().cpu().clone()
+
+    if at == "layers":
+        place = {block: index for index, block in enumerate(seen.blocks, 1)}
+        after = After(lambda block, tokens: keep(place[block], tokens))
+        watchers: dict[Block, list[Watcher]] = {block: [after] for block in seen.blocks}
+        watchers[seen.blocks[0]].append(Before(lambda _, tokens: keep(0, tokens)))
+        with watching(watchers):
+            run(seen, last=seen.blocks[max(max(order), 1) - 1])
+    else:
+        _keep_groups(seen.trunk, seen.pixels, keep)
+    maps = torch.stack([kept[index] for index in order])
+    return HiddenStates(maps, tuple(labels[index] for index in order))
+
+
+def _keep_groups(trunk: Trunk, pixels: Tensor, keep: Callable[[int, Tensor], None]) -> None:
+    """Run the trunk and hand over its maps, (1, H', W', C), as ``hidden_states`` numbers them."""
+    handles = [
+        trunk.conv_first.register_forward_hook(
+            lambda _, given, made: keep(0, made.permute(0, 2, 3, 1))
+        ),
+        trunk.groups[0].register_forward_pre_hook(lambda _, given: keep(1, given[0])),
+    ]
+    for index, group in enumerate(trunk.groups, 2):
+        handles.append(
+            group.register_forward_hook(lambda _, given, made, index=index: keep(index, made[0]))
+        )
+    try:
+        with torch.inference_mode(), evaluating(trunk):
+            end = trunk.features(trunk.prepare(pixels)).last_hidden_state
+            keep(2 + len(trunk.groups), end.permute(0, 2, 3, 1))
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def pca_pictures(*states: HiddenStates) -> list[Tensor]:
+    """Feature maps as colour pictures, in which a colour means the same everywhere.
+
+    One basis is found for all maps of one width together, each map centred and scaled to the same
+    spread before, so that neither depth nor network decides; the three strongest directions are
+    red, green and blue.
+
+    Args:
+        states: of one or several networks or pictures, all of one number of channels (at least 3).
+    Returns:
+        For each of them (depth, H, W, 3) float32 in 0..1.
+    Raises:
+        ShapeError: different numbers of channels, or fewer than 3.
+    """
+    widths = {state.maps.shape[-1] for state in states}
+    if len(widths) != 1 or min(widths) < 3:
+        raise ShapeError(
+            f"Colours need maps of one number of channels, at least 3; got {sorted(widths)}."
+        )
+    scaled = [_standardised(state.maps) for state in states]
+    samples = [_sample(one.flatten(1, 2)) for one in scaled]
+    tokens = torch.cat([sample.flatten(0, 1) for sample in samples])
+    _, _, directions = torch.linalg.svd(tokens.double().mT @ tokens.double())
+    basis = directions[:3].mT.float()
+    basis = basis * torch.sign(basis.gather(0, basis.abs().argmax(0, keepdim=True)))
+    colours = tokens @ basis
+    low, high = (torch.quantile(colours, share, dim=0) for share in (0.01, 0.99))
+    spread = (high - low).clamp_min(1e-12)
+    return [((one @ basis - low) / spread).clamp(0, 1) for one in scaled]
+
+
+def _standardised(maps: Tensor) -> Tensor:
+    """(depth, H, W, C) with each depth's channels centred and its overall spread 1."""
+    centred = maps - maps.mean((1, 2), keepdim=True)
+    spread = centred.square().mean((1, 2, 3), keepdim=True).sqrt()
+    return centred / spread.clamp_min(1e-12)
+
+
+def _sample(tokens: Tensor) -> Tensor:
+    """At most ``TOKENS`` of (depth, n, C) tokens, evenly spread, the same for every depth."""
+    count = tokens.shape[1]
+    if count <= TOKENS:
+        return tokens
+    places = torch.linspace(0, count - 1, TOKENS, dtype=torch.float64).round().long()
+    return tokens[:, places]
+
+
+def channel_norms(states: HiddenStates) -> Tensor:
+    """Root mean square of every channel: (depth, C) float32."""
+    return states.maps.square().mean((1, 2)).sqrt()
+
+
+def similarity(first: HiddenStates, second: HiddenStates) -> Tensor:
+    """Linear CKA between all pairs of depths.
+
+    Args:
+        first, second: of the same picture, of one or two networks.
+    Returns:
+        (depth of first, depth of second) float64 in 0..1; 1 for maps that are a turned, scaled
+        copy of each other.
+    Raises:
+        ShapeError: maps of different sizes.
+    """
+    if first.maps.shape[1:3] != second.maps.shape[1:3]:
+        raise ShapeError(
+            "Similarity needs maps of one picture, got sizes "
+            f"{tuple(first.maps.shape[1:3])} and {tuple(second.maps.shape[1:3])}."
+        )
+    parts = [_sample(one.maps.flatten(1, 2)).double() for one in (first, second)]
+    parts = [part - part.mean(1, keepdim=True) for part in parts]
+    norms = [torch.linalg.matrix_norm(part.mT @ part) for part in parts]
+    rows = [
+        torch.linalg.matrix_norm(one.mT @ parts[1]).square() / (norm * norms[1]).clamp_min(1e-30)
+        for one, norm in zip(parts[0], norms[0], strict=True)
+    ]
+    return torch.stack(rows)
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """How much of what is added lies at which frequency.
+
+    Attributes:
+        frequency: (bins,) cycles per pixel, 0 to 0.5.
+        power: (steps, bins) mean squared magnitude of a frequency in the ring, over channels.
+        labels: of the steps, "from -> to".
+    """
+
+    frequency: Tensor
+    power: Tensor
+    labels: tuple[str, ...]
+
+
+def added_spectrum(states: HiddenStates, bins: int = 32) -> Spectrum:
+    """The spectrum of what each step adds: of the difference between neighbouring maps.
+
+    A Hann window is laid over the differences first, so that the border's jump does not count as
+    high frequencies.
+
+    Args:
+        states: at least two maps.
+        bins: rings of equal width between 0 and 0.5 cycles per pixel.
+    Raises:
+        ShapeError: fewer than two maps. ConfigError: fewer than one ring.
+    """
+    depth, height, width, _ = states.maps.shape
+    if depth < 2:
+        raise ShapeError("What is added needs at least two maps.")
+    if bins < 1:
+        raise ConfigError(f"bins must be at least 1, got {bins}.")
+    taper = (torch.hann_window(height + 2)[1:-1, None] * torch.hann_window(width + 2)[None, 1:-1])[
+        ..., None
+    ]
+    taper = taper / taper.square().mean().sqrt()
+    rows, columns = torch.fft.fftfreq(height), torch.fft.fftfreq(width)
+    radius = (rows[:, None].square() + columns[None, :].square()).sqrt()
+    ring = (radius * 2 * bins).long()
+    inside = ring < bins
+    counts = torch.bincount(ring[inside], minlength=bins).clamp_min(1)
+    found = []
+    for before, after in zip(states.maps[:-1], states.maps[1:], strict=True):
+        spectrum = torch.fft.fft2((after - before) * taper, dim=(0, 1))
+        power = spectrum.abs().square().mean(-1) / (height * width)
+        sums = torch.bincount(ring[inside], weights=power[inside].double(), minlength=bins)
+        found.append(sums / counts)
+    labels = zip(states.labels[:-1], states.labels[1:], strict=True)
+    middle = (torch.arange(bins, dtype=torch.float64) + 0.5) / (2 * bins)
+    return Spectrum(middle, torch.stack(found), tuple(f"{a} -> {b}" for a, b in labels))
+
+
+def stream_growth(model: Any, image: Any) -> Tensor:
+    """How large the residual stream is after each layer: (layers + 1,) root mean squares.
+
+    In a pre-norm network (SwinIR) every layer adds to the stream unbounded, and it grows with
+    depth; with post-norm (Swin2SR) each layer adds vectors of a learned, fixed length (Swin V2,
+    section 3.2).
+
+    Args:
+        model, image: as ``hidden_states``; nothing is kept but one number a layer.
+    """
+    seen = subject(model, image)
+    height, width = seen.size
+    sizes: list[Tensor] = []
+
+    def measure(_: Block, tokens: Tensor) -> None:
+        sizes.append(tokens[0, :height, :width].float().square().mean().sqrt().cpu())
+
+    watchers: dict[Block, list[Watcher]] = {block: [After(measure)] for block in seen.blocks}
+    watchers[seen.blocks[0]].insert(0, Before(measure))
+    with watching(watchers):
+        run(seen)
+    return torch.stack(sizes)
