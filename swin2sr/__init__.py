@@ -9,32 +9,68 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from swin2sr.auto import AutoImageProcessor as AutoImageProcessor
+    from swin2sr.auto import AutoModel as AutoModel
+    from swin2sr.auto import AutoModelForImageClassification as AutoModelForImageClassification
+    from swin2sr.auto import AutoModelForImageToImage as AutoModelForImageToImage
+    from swin2sr.auto import (
+        AutoModelForMaskedImageModeling as AutoModelForMaskedImageModeling,
+    )
+    from swin2sr.auto import infer_device as infer_device
+    from swin2sr.auto import pipeline as pipeline
     from swin2sr.checkpoints import list_models as list_models
     from swin2sr.config import Swin2SRConfig as Swin2SRConfig
+    from swin2sr.config import SwinConfig as SwinConfig
     from swin2sr.config import SwinIRConfig as SwinIRConfig
+    from swin2sr.config import Swinv2Config as Swinv2Config
     from swin2sr.errors import Swin2SRError as Swin2SRError
     from swin2sr.models import Swin2SRForImageSuperResolution as Swin2SRForImageSuperResolution
     from swin2sr.models import Swin2SRModel as Swin2SRModel
+    from swin2sr.models import SwinForImageClassification as SwinForImageClassification
+    from swin2sr.models import SwinForMaskedImageModeling as SwinForMaskedImageModeling
     from swin2sr.models import SwinIRForImageRestoration as SwinIRForImageRestoration
     from swin2sr.models import SwinIRModel as SwinIRModel
+    from swin2sr.models import SwinModel as SwinModel
+    from swin2sr.models import Swinv2ForImageClassification as Swinv2ForImageClassification
+    from swin2sr.models import Swinv2ForMaskedImageModeling as Swinv2ForMaskedImageModeling
+    from swin2sr.models import Swinv2Model as Swinv2Model
     from swin2sr.processing import Swin2SRImageProcessor as Swin2SRImageProcessor
     from swin2sr.processing import Swin2SRImageProcessorFast as Swin2SRImageProcessorFast
+    from swin2sr.processing import ViTImageProcessor as ViTImageProcessor
+    from swin2sr.processing import ViTImageProcessorFast as ViTImageProcessorFast
     from swin2sr.upscale import Upscaler as Upscaler
 
 __version__ = "0.1.0"
 
 _ROOMS = {
+    "AutoImageProcessor": "swin2sr.auto",
+    "AutoModel": "swin2sr.auto",
+    "AutoModelForImageClassification": "swin2sr.auto",
+    "AutoModelForImageToImage": "swin2sr.auto",
+    "AutoModelForMaskedImageModeling": "swin2sr.auto",
     "Swin2SRConfig": "swin2sr.config",
     "Swin2SRError": "swin2sr.errors",
     "Swin2SRForImageSuperResolution": "swin2sr.models",
     "Swin2SRImageProcessor": "swin2sr.processing",
     "Swin2SRImageProcessorFast": "swin2sr.processing",
     "Swin2SRModel": "swin2sr.models",
+    "SwinConfig": "swin2sr.config",
+    "SwinForImageClassification": "swin2sr.models",
+    "SwinForMaskedImageModeling": "swin2sr.models",
     "SwinIRConfig": "swin2sr.config",
     "SwinIRForImageRestoration": "swin2sr.models",
     "SwinIRModel": "swin2sr.models",
+    "SwinModel": "swin2sr.models",
+    "Swinv2Config": "swin2sr.config",
+    "Swinv2ForImageClassification": "swin2sr.models",
+    "Swinv2ForMaskedImageModeling": "swin2sr.models",
+    "Swinv2Model": "swin2sr.models",
     "Upscaler": "swin2sr.upscale",
+    "ViTImageProcessor": "swin2sr.processing",
+    "ViTImageProcessorFast": "swin2sr.processing",
+    "infer_device": "swin2sr.auto",
     "list_models": "swin2sr.checkpoints",
+    "pipeline": "swin2sr.auto",
 }
 
 __all__ = ["__version__", *_ROOMS]

@@ -346,12 +346,12 @@ def _rules(kind: Kind, source: Layout, target: Layout) -> tuple[Rule, ...]:
         rows += joined(("head.", "", ""), head)
     if kind.generation == 1:  # transformers does not have it
         rows = tuple((native, original, original) for native, original, _ in rows)
-    return rules_between(rows, column, other)
+    return rules_between((row[column], row[other]) for row in rows)
 
 
-def rules_between(rows: Iterable[Row], column: int, other: int) -> tuple[Rule, ...]:
-    """Rows as (pattern of the name in one column, template of the name in another)."""
-    return tuple((_pattern(row[column]), _template(row[other])) for row in rows)
+def rules_between(pairs: Iterable[tuple[str, str]]) -> tuple[Rule, ...]:
+    """Pairs of names of a table as (pattern of the one, template of the other)."""
+    return tuple((_pattern(name), _template(other)) for name, other in pairs)
 
 
 def _pattern(name: str) -> re.Pattern[str]:

@@ -106,7 +106,7 @@ def read_weights(path: str | os.PathLike[str], *, sha256: str | None = None) -> 
     else:
         state, notes = _unwrapped(_unpickled(data, shown), shown)
         _check_sizes(state, len(data), shown)
-    state, more = _settled(state, shown)
+    state, more = settled(state, shown)
     digest = sha256 or hashlib.sha256(data).hexdigest()
     return Weights(state, digest.lower(), len(data), tuple(notes + more))
 
@@ -347,7 +347,7 @@ def _check_sizes(state: Mapping[str, Tensor], size: int, shown: str) -> None:
 # --------------------------------------------------------------------------------------- values
 
 
-def _settled(state: Mapping[str, Tensor], shown: str) -> tuple[dict[str, Tensor], list[str]]:
+def settled(state: Mapping[str, Tensor], shown: str) -> tuple[dict[str, Tensor], list[str]]:
     """Float32 copies of the tensors, checked for values that no trained network has."""
     settled: dict[str, Tensor] = {}
     casts: set[str] = set()

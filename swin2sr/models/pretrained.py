@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from abc import abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -15,8 +16,68 @@ from swin2sr.config import RestorationConfig
 from swin2sr.errors import OutputError, WeightsError
 
 
-class Pretrained(nn.Module):
-    """A network with weights that can be found by name, loaded strictly and saved."""
+class Saved(nn.Module):
+    """What every public class has: it is written as transformers reads it, counted and placed."""
+
+    config: Any  # a Config, in each class its own
+
+    @abstractmethod
+    def hub_state(self) -> dict[str, Tensor]:
+        """The parameters, by the names that transformers reads; SwinIR's, which it does not have,
+        by those of the original, which other programs read."""
+
+    @abstractmethod
+    def trunk_module(self) -> Any:
+        """The part whose groups or stages can be computed again in the backward pass."""
+
+    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
+        """Write ``config.json`` and ``model.safetensors`` as transformers reads them.
+
+        Each file appears whole or not at all.
+
+        Raises:
+            OutputError: the folder cannot be written.
+        """
+        from safetensors.torch import save
+
+        state = self.hub_state()
+        stored = {key: value.detach().cpu().contiguous() for key, value in state.items()}
+        values: dict[str, Any] = self.config.to_dict()
+        values["architectures"] = [type(self).__name__]
+        config = type(self.config).from_dict(values)
+        data = save(stored, metadata={"format": "pt"})
+        try:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"{str(folder)!r} cannot be made: {error.strerror}.") from error
+        write_bytes(Path(folder) / "model.safetensors", data)
+        config.to_json_file(Path(folder) / "config.json")
+
+    def gradient_checkpointing_enable(self) -> None:
+        """In training, compute each group or stage again in the backward pass, keeping nothing."""
+        self.trunk_module().gradient_checkpointing = True
+
+    def gradient_checkpointing_disable(self) -> None:
+        """Keep all activations again."""
+        self.trunk_module().gradient_checkpointing = False
+
+    def num_parameters(self, only_trainable: bool = False) -> int:
+        """How many numbers the network has learned."""
+        return sum(p.numel() for p in self.parameters() if p.requires_grad or not only_trainable)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The weights' precision, in which the network computes."""
+        return next(self.parameters()).dtype
+
+
+class Pretrained(Saved):
+    """A restoration network with weights that can be found by name, loaded strictly and saved."""
 
     config: RestorationConfig
     config_class: ClassVar[type[RestorationConfig]]
@@ -87,50 +148,10 @@ class Pretrained(nn.Module):
         parts = {key.removeprefix("trunk."): value for key, value in state.items()}
         return {key: value for key, value in parts.items() if not key.startswith("head.")}
 
-    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
-        """Write ``config.json`` and ``model.safetensors`` as transformers reads them.
+    def hub_state(self) -> dict[str, Tensor]:
+        """See ``Saved``."""
+        return checkpoints.to_hub(self.state_dict())
 
-        Each file appears whole or not at all.
-
-        Raises:
-            OutputError: the folder cannot be written.
-        """
-        from safetensors.torch import save
-
-        state = {key: value.detach().cpu() for key, value in self.state_dict().items()}
-        stored = {key: value.contiguous() for key, value in checkpoints.to_hub(state).items()}
-        values: dict[str, Any] = self.config.to_dict()
-        values["architectures"] = [type(self).__name__]
-        config = type(self.config).from_dict(values)
-        data = save(stored, metadata={"format": "pt"})
-        try:
-            Path(folder).mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"{str(folder)!r} cannot be made: {error.strerror}.") from error
-        write_bytes(Path(folder) / "model.safetensors", data)
-        config.to_json_file(Path(folder) / "config.json")
-
-    def gradient_checkpointing_enable(self) -> None:
-        """In training, compute each group again in the backward pass instead of keeping it."""
-        self._trunk().gradient_checkpointing = True
-
-    def gradient_checkpointing_disable(self) -> None:
-        """Keep every group's activations again."""
-        self._trunk().gradient_checkpointing = False
-
-    def _trunk(self) -> Any:
+    def trunk_module(self) -> Any:
+        """See ``Saved``."""
         return self.trunk if self.has_head else self
-
-    def num_parameters(self, only_trainable: bool = False) -> int:
-        """How many numbers the network has learned."""
-        return sum(p.numel() for p in self.parameters() if p.requires_grad or not only_trainable)
-
-    @property
-    def device(self) -> torch.device:
-        """Where the weights are."""
-        return next(self.parameters()).device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """The weights' precision, in which the network computes."""
-        return next(self.parameters()).dtype

@@ -1,0 +1,154 @@
+"""Loading and saving of the backbones, with and without heads."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor
+
+from swin2sr.checkpoints.backbones import BackboneCheckpoint, load_backbone, to_hub
+from swin2sr.config import BackboneConfig
+from swin2sr.errors import WeightsError
+from swin2sr.models.pretrained import Saved
+
+WITHIN = "backbone."  # where the backbone lies in a network with a head
+
+
+class PretrainedBackbone(Saved):
+    """A network with weights that can be found by name, loaded strictly and saved."""
+
+    config: BackboneConfig
+    config_class: ClassVar[type[BackboneConfig]]
+    has_head: ClassVar[bool]
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: str | os.PathLike[str],
+        *,
+        num_labels: int | None = None,
+        id2label: Mapping[int, str] | None = None,
+        label2id: Mapping[str, int] | None = None,
+        problem_type: str | None = None,
+        ignore_mismatched_sizes: bool = False,
+        add_pooling_layer: bool | None = None,
+        use_mask_token: bool | None = None,
+        revision: str | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
+        local_files_only: bool = False,
+        dtype: torch.dtype | None = None,
+    ) -> Self:
+        """Load published or own weights, in evaluation mode.
+
+        A head that this class does not have is left aside; one that the weights do not have is
+        initialised afresh, with a warning.
+
+        Args:
+            name: Hub id, folder, or file; see ``swin2sr.checkpoints.backbones.load_backbone``.
+            num_labels, id2label, label2id, problem_type: replace what the configuration says.
+            ignore_mismatched_sizes: initialise the classifier afresh when the weights have one for
+                another number of classes.
+            add_pooling_layer, use_mask_token: for the classes without head, see ``Backbone``.
+            revision: commit, branch or tag on the Hub.
+            cache_dir: instead of the Hub's cache.
+            local_files_only: never use the network.
+            dtype: convert the weights, e.g. ``torch.bfloat16``; float32 by default.
+        Raises:
+            WeightsError: not found, unsafe, damaged, or for another network or number of classes.
+        """
+        found = load_backbone(
+            name, revision=revision, cache_dir=cache_dir, local_files_only=local_files_only
+        )
+        changes = {
+            "num_labels": num_labels,
+            "id2label": id2label,
+            "label2id": label2id,
+            "problem_type": problem_type,
+        }
+        options = {"add_pooling_layer": add_pooling_layer, "use_mask_token": use_mask_token}
+        return cls.from_checkpoint(
+            found,
+            changes={key: value for key, value in changes.items() if value is not None},
+            options={key: value for key, value in options.items() if value is not None},
+            ignore_mismatched_sizes=ignore_mismatched_sizes,
+            dtype=dtype,
+        )
+
+    @classmethod
+    def from_checkpoint(
+        cls,
+        found: BackboneCheckpoint,
+        *,
+        changes: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any] | None = None,
+        ignore_mismatched_sizes: bool = False,
+        dtype: torch.dtype | None = None,
+    ) -> Self:
+        """The model for weights that ``load_backbone`` found, in evaluation mode.
+
+        Args:
+            found: the weights.
+            changes: fields of the configuration to replace.
+            options: further arguments of the class.
+            ignore_mismatched_sizes, dtype: see ``from_pretrained``.
+        Raises:
+            WeightsError: wrong_model, when the weights are another network's or the classifier is
+                for another number of classes.
+        """
+        wanted = cls.config_class
+        if not isinstance(found.config, wanted):
+            ending = cls.__name__.removeprefix(wanted.network)
+            raise WeightsError(
+                f"{found.name!r} is a {found.config.network} network, not {wanted.network}.",
+                code="wrong_model",
+                remedy=f"Load it as {found.config.network}{ending}.",
+            )
+        config = found.config.replace(**changes) if changes else found.config
+        model = cls(config, **(options or {}))
+        own = model.state_dict()
+        given = {cls._own_name(name): tensor for name, tensor in found.state.items()}
+        given = {name: tensor for name, tensor in given.items() if name in own}
+        classes = [
+            len(state["classifier.bias"]) for state in (given, own) if "classifier.bias" in state
+        ]
+        if len(set(classes)) == 2:
+            if not ignore_mismatched_sizes:
+                raise WeightsError(
+                    f"{found.name!r} has a classifier for {classes[0]} classes, the configuration "
+                    f"names {classes[1]}.",
+                    code="wrong_model",
+                    remedy="To train a new one, pass num_labels and ignore_mismatched_sizes=True.",
+                )
+            given = {key: value for key, value in given.items() if not _is_classifiers(key)}
+        fresh = [name for name in own if name not in given]
+        if fresh:
+            warnings.warn(
+                f"{found.name!r} has no {', '.join(fresh)} for {cls.__name__}: newly initialised, "
+                "to be trained before use.",
+                stacklevel=3,
+            )
+        model.load_state_dict(own | given)
+        return model.to(dtype=dtype).eval()
+
+    @classmethod
+    def _own_name(cls, name: str) -> str:
+        """What this class calls a parameter with a canonical native name."""
+        beside = not cls.has_head or name.startswith(("classifier.", "decoder."))
+        return name if beside else WITHIN + name
+
+    def hub_state(self) -> dict[str, Tensor]:
+        """See ``Saved``."""
+        prefix = f"{self.config.model_type}." if self.has_head else ""
+        return to_hub(self.state_dict(), prefix=prefix)
+
+    def trunk_module(self) -> Any:
+        """See ``Saved``."""
+        return self.backbone if self.has_head else self
+
+
+def _is_classifiers(name: str) -> bool:
+    return name.startswith("classifier.")
