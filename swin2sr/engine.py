@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from swin2sr import hardware
 from swin2sr.errors import ConfigError, JobError, ShapeError
 from swin2sr.nn.windows import pad_to_windows
+from swin2sr.processing import to_tensor
 from swin2sr.tiling import Plan, Tile, round_up
 
 DTYPES = {
@@ -374,10 +375,7 @@ def sample_picture(side: int, channels: int) -> Tensor:
 
 def _padded(one: Pass, window: int) -> Tensor:
     """(1, C, H', W') of a pass, filled up to whole windows as its plan says."""
-    # A copy even where NumPy calls it contiguous: an axis of one pixel may keep a stride torch
-    # refuses, and the array may be read-only.
-    planes = one.planes.transpose(2, 0, 1).copy()
-    return pad_to_windows(torch.from_numpy(planes)[None], window, one.plan.padding == "official")
+    return pad_to_windows(to_tensor(one.planes), window, one.plan.padding == "official")
 
 
 def _keep(result: Tensor, tile: Tile, one: Pass, scale: int, weight: float) -> None:

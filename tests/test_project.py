@@ -58,6 +58,7 @@ LAYERS = (
     "engine",
     "budget",
     "upscale",
+    "auto",
     "inspect",
     "plots",
     "training",

@@ -212,6 +212,15 @@ def test_h5_published_models_bring_their_own_window() -> None:
             assert read.size_divisor == entry.config.window_size, name
 
 
+def test_h5_the_class_itself_takes_a_models_name(tmp_path: Path) -> None:
+    Swin2SRConfig(window_size=7).to_json_file(tmp_path / "config.json")
+    assert Swin2SRImageProcessor(tmp_path).size_divisor == 7
+    assert Swin2SRImageProcessor("caidas/swin2SR-lightweight-x2-64").size_divisor == 8
+    assert Swin2SRImageProcessor(str(tmp_path), size_divisor=3).size_divisor == 3
+    with pytest.raises(WeightsError):
+        Swin2SRImageProcessor("nobody/nothing")
+
+
 def test_h5_a_models_folder_brings_its_window(tmp_path: Path) -> None:
     Swin2SRConfig(window_size=7).to_json_file(tmp_path / "config.json")
     assert Swin2SRImageProcessor.from_pretrained(tmp_path).size_divisor == 7
@@ -239,7 +248,13 @@ def test_what_is_saved_comes_back(tmp_path: Path) -> None:
     assert Swin2SRImageProcessor.from_pretrained(tmp_path).to_dict() == saved.to_dict()
 
 
-@pytest.mark.parametrize("text", ["", "[8]", '"x"', "8", '{"size_divisor": 0}', '{"do_pad": 1}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "[8]", '"x"', "8", '{"size_divisor": 0}', '{"do_pad": 1}'),
+        '{"image_processor_type": "ViTImageProcessor"}',
+    ],
+)
 def test_a_damaged_file_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "preprocessor_config.json").write_text(text)
     with pytest.raises(ConfigError):

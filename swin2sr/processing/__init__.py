@@ -1,0 +1,21 @@
+"""Pictures to network input and back: values, axes, sizes, padding."""
+
+from swin2sr.processing.batches import BatchFeature
+from swin2sr.processing.classification import ViTImageProcessor, ViTImageProcessorFast
+from swin2sr.processing.planes import to_pixels, to_tensor
+from swin2sr.processing.restoration import (
+    Swin2SRImageProcessor,
+    Swin2SRImageProcessorFast,
+    Swin2SRImageProcessorPil,
+)
+
+__all__ = [
+    "BatchFeature",
+    "Swin2SRImageProcessor",
+    "Swin2SRImageProcessorFast",
+    "Swin2SRImageProcessorPil",
+    "ViTImageProcessor",
+    "ViTImageProcessorFast",
+    "to_pixels",
+    "to_tensor",
+]

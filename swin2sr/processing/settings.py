@@ -1,0 +1,92 @@
+"""The files that say how a model's pictures are made: in a folder, a cache, or on the Hub."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from swin2sr.atomic import write_bytes
+from swin2sr.checkpoints.cache import HubFile, hub_cache, refuse_offline
+from swin2sr.checkpoints.resolve import HUB_ID, SUFFIXES, read_json
+from swin2sr.errors import KindError, OutputError, WeightsError
+
+PROCESSOR = "preprocessor_config.json"
+MODEL = "config.json"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a model's files are.
+
+    Args:
+        name: folder, or Hub id ("user/repository").
+        revision: commit, branch or tag on the Hub.
+        cache_dir: instead of the Hub's cache.
+        local_files_only: never use the network.
+    """
+
+    name: str
+    revision: str | None = None
+    cache_dir: str | os.PathLike[str] | None = None
+    local_files_only: bool = False
+
+    @classmethod
+    def of(cls, name: Any, **remote: Any) -> Place:
+        """A place by name or path.
+
+        Raises:
+            KindError: neither.
+        """
+        if not isinstance(name, str | os.PathLike):
+            kind = type(name).__name__
+            raise KindError(f"A model is found by name or path, not by {kind}.")
+        return cls(os.fsdecode(name), **remote)
+
+    def read(self, filename: str) -> dict[str, Any] | None:
+        """The JSON object in a file: of the folder, of the cache, or fetched from the Hub.
+
+        Returns:
+            None where the folder or the repository has no such file.
+        Raises:
+            WeightsError: offline or download; not_found, when there is no such folder and the
+                name is no Hub id; not_weights, a file that is too large or none.
+            ConfigError: a file that holds no JSON object.
+        """
+        if os.path.isdir(self.name):
+            path = Path(self.name, filename)
+            return read_json(path) if path.is_file() else None
+        if not HUB_ID.fullmatch(self.name) or self.name.lower().endswith(SUFFIXES):
+            raise WeightsError(
+                f"{self.name[:200]!r} is neither a folder nor a Hub id.",
+                code="not_found",
+                remedy="Give a folder with config.json, or user/repository.",
+            )
+        file = HubFile(self.name, filename, self.revision, hub_cache(self.cache_dir))
+        cached = file.cached()
+        if cached is None:
+            refuse_offline(file, local_files_only=self.local_files_only)
+            try:
+                cached = file.fetch()
+            except WeightsError as error:
+                if error.code == "not_found":
+                    return None
+                raise
+        return read_json(cached)
+
+
+def save(values: Mapping[str, Any], folder: str | os.PathLike[str]) -> None:
+    """Write ``preprocessor_config.json``.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    text = json.dumps(values, indent=2, sort_keys=True) + "\n"
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{str(folder)!r} cannot be made: {error.strerror}.") from error
+    write_bytes(Path(folder) / PROCESSOR, text.encode())
