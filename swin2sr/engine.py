@@ -154,9 +154,13 @@ class Engine:
                 "cancelled".
         """
         with self._lock:
-            precision = self.precision
+            precision, area = self.precision, pixels.shape[2] * pixels.shape[3]
+            start = time.perf_counter()
             result = self._forward(precision, pixels, cancel)
             if bool(result.isfinite().all()):
+                if area >= SAMPLE_SIDE**2:  # smaller runs say nothing about large ones
+                    speed = (time.perf_counter() - start) / area
+                    self._speeds[precision, torch.get_num_threads()] = speed
                 return result, False
             if precision in ("bfloat16", "float16"):
                 result = self._forward("float32", pixels, cancel)
@@ -169,11 +173,8 @@ class Engine:
         )
 
     def seconds_per_pixel(self) -> float:
-        """Seconds the network needs for one pixel of input here, now.
-
-        Measured once for each precision and number of threads, by up to three small runs, of
-        which the slowest counts.
-        """
+        """Seconds the network needs for one pixel of input here, now: what its last run took, or
+        else the slowest of up to three small ones. Kept by precision and number of threads."""
         key = (self.precision, torch.get_num_threads())
         if key not in self._speeds:  # what is known is told while another thread computes
             with self._lock:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -288,8 +289,10 @@ def test_io_04_an_interrupt_keeps_what_is_finished(
 def test_io_04_ctrl_c_stops_a_real_run(model: Path, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for number in range(200):
-        _picture(tmp_path / "in" / f"{number:03}.png", size=(64, 64))
-    with _child(model, tmp_path / "in", "-o", tmp_path / "out") as child:
+        _picture(tmp_path / "in" / f"{number:03}.png", size=(256, 256))
+    # A shell that runs the tests in the background makes them, and what they start, deaf to it.
+    hearing = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with _child(model, tmp_path / "in", "-o", tmp_path / "out", preexec_fn=hearing) as child:
         assert child.stdout is not None
         first = child.stdout.readline()  # one picture is done
         child.send_signal(signal.SIGINT)
@@ -301,7 +304,7 @@ def test_io_04_ctrl_c_stops_a_real_run(model: Path, tmp_path: Path) -> None:
     # A picture may be done and not yet reported when the signal comes.
     assert re.search(f"Interrupted: ({len(finished)}|{len(finished) + 1}) done", messages)
     assert set((tmp_path / "out").iterdir()) - set(finished) <= _last_unreported(finished)
-    assert all(_pixels(path).shape == (128, 128, 3) for path in (tmp_path / "out").iterdir())
+    assert all(_pixels(path).shape == (512, 512, 3) for path in (tmp_path / "out").iterdir())
 
 
 def _last_unreported(finished: list[Path]) -> set[Path]:
@@ -316,14 +319,14 @@ def test_io_01_after_a_kill_results_are_whole_and_the_next_run_finishes(
 ) -> None:
     (tmp_path / "in").mkdir()
     for number in range(40):
-        _picture(tmp_path / "in" / f"{number:02}.png", size=(64, 64))
+        _picture(tmp_path / "in" / f"{number:02}.png", size=(160, 160))
     with _child(model, tmp_path / "in", "-o", tmp_path / "out") as child:
         assert child.stdout is not None
         child.stdout.readline()  # one picture is done
         child.kill()
     finished = list((tmp_path / "out").glob("*.png"))
     assert 1 <= len(finished) < 40
-    assert all(_pixels(path).shape == (128, 128, 3) for path in finished)
+    assert all(_pixels(path).shape == (320, 320, 3) for path in finished)
     assert run(tmp_path / "in", "-o", tmp_path / "out") == 1  # those that exist are kept
     assert len(list((tmp_path / "out").iterdir())) == 40  # all, and no remains
 

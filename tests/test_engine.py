@@ -220,6 +220,20 @@ def test_the_slowest_of_the_timed_runs_is_the_speed(monkeypatch: pytest.MonkeyPa
     assert speed == pytest.approx(0.3 / engine.SAMPLE_SIDE**2)
 
 
+def test_every_real_run_corrects_the_speed(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0.0, 9.0, 10.0, 10.5, 11.0, 19.0])
+    monkeypatch.setattr(engine.time, "perf_counter", lambda: next(clock))
+    one = on_cpu(Enlarge(), "float32")
+    one._speeds[one.precision, torch.get_num_threads()] = 30.0
+    side = engine.SAMPLE_SIDE
+    one.run(torch.ones(1, 3, side, side))
+    assert one.seconds_per_pixel() == pytest.approx(9 / side**2)
+    one.run(torch.ones(1, 3, side, 2 * side))
+    assert one.seconds_per_pixel() == pytest.approx(0.25 / side**2)
+    one.run(torch.ones(1, 3, 8, 8))  # too small to count
+    assert one.seconds_per_pixel() == pytest.approx(0.25 / side**2)
+
+
 def test_an_unknown_precision_names_the_choices() -> None:
     with pytest.raises(ConfigError, match="auto, float32, bfloat16"):
         on_cpu(Enlarge(), "int8")
