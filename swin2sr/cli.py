@@ -1,4 +1,5 @@
-"""The command line: ``swin2sr upscale`` for files and folders, ``swin2sr models`` for the table.
+"""The command line: ``swin2sr upscale`` for files and folders, ``swin2sr models`` for the table,
+``swin2sr train`` for weights of one's own.
 
 Exit codes: 0 all done; 1 some items failed (listed); 2 usage or output error; 3 memory or budget;
 130 interrupted. Results go to standard output, everything else to standard error.
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from swin2sr import files
 from swin2sr.console import Console, as_failure, printable
 from swin2sr.errors import OutputError, Swin2SRError
+from swin2sr.training.arguments import add_arguments
 
 if TYPE_CHECKING:
     from swin2sr.checkpoints import Entry
@@ -74,6 +76,13 @@ def _parser() -> argparse.ArgumentParser:
     models = commands.add_parser("models", help="list the published checkpoints")
     models.set_defaults(command=_models)
     models.add_argument("--json", action="store_true", help="print one JSON object for each")
+    train = commands.add_parser(
+        "train",
+        help="train or fine-tune a network",
+        description="Train a network from a folder of images. Run it again to go on after a stop.",
+    )
+    train.set_defaults(command=_train)
+    add_arguments(train)
     return parser
 
 
@@ -263,6 +272,12 @@ class _Run:
         self.console.tell(f"{word}: {batch.done} done, {failed} failed, {left} not done.")
         for path, failure in batch.failures:
             self.console.tell(f"  failed: {path} ({failure.code})")
+
+
+def _train(options: argparse.Namespace, console: Console) -> int:
+    from swin2sr.training.command import run  # takes seconds
+
+    return run(options, console.say, console.tell, console.progress)
 
 
 def _models(options: argparse.Namespace, console: Console) -> int:

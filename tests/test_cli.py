@@ -497,3 +497,123 @@ def test_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--version"])
     assert caught.value.code == 0
     assert capsys.readouterr().out == f"swin2sr {__version__}\n"
+
+
+# ------------------------------------------------------------------------------------------ train
+
+
+@pytest.fixture
+def album(tmp_path: Path) -> Path:
+    """A folder of four pictures of 48 x 40 pixels."""
+    folder = tmp_path / "album"
+    folder.mkdir()
+    for name in "abcd":
+        _picture(folder / f"{name}.png", size=(48, 40))
+    return folder
+
+
+TINY = ("--recipe", "tiny-swin2sr-x2", "--device", "cpu", "--threads", "1")
+TINY = (*TINY, "--set", "patch=16", "--set", "batch=2")
+
+
+def _train(*words: str | Path) -> int:
+    return main(["train", *map(str, words)])
+
+
+def test_recipes_are_listed_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _train("--list") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("swin2sr-small-x2: ") for line in lines)
+    assert any(line.startswith("finetune: ") for line in lines)
+
+
+def test_trained_weights_can_be_used_at_once(
+    album: Path, photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, weights = tmp_path / "run", tmp_path / "weights"
+    code = _train(*TINY, "--data", album, "--out", out, "--steps", "2", "--export", weights)
+    assert code == 0
+    captured = capsys.readouterr()
+    written = weights / "tiny-swin2sr-x2.safetensors"
+    assert captured.out.splitlines() == [str(out / "checkpoint.pt"), str(written)]
+    assert "3 images, and 1 for validation" in captured.err
+    target = tmp_path / "large.png"
+    assert main(["upscale", "--model", str(written), str(photo), "-o", str(target)]) == 0
+    assert _pixels(target).shape == (24, 40, 3)
+
+
+def test_fine_tuned_weights_can_be_used_at_once(
+    model: Path, album: Path, photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--recipe", "finetune", "--from", model, "--name", "mine", "--device", "cpu")
+    words = (*words, "--set", "patch=16", "--set", "batch=2", "--steps", "1", "--threads", "1")
+    folders = ("--data", album, "--out", tmp_path / "run", "--export", tmp_path / "weights")
+    assert _train(*words, *folders) == 0
+    written = tmp_path / "weights" / "mine.safetensors"
+    assert str(written) in capsys.readouterr().out
+    target = tmp_path / "large.png"
+    assert main(["upscale", "--model", str(written), str(photo), "-o", str(target)]) == 0
+    assert _pixels(target).shape == (24, 40, 3)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ((), "--recipe"),
+        (("--recipe", "tiny-swin2sr-x2"), "--data and --out"),
+        (("--recipe", "huge", "--data", "d", "--out", "o"), "swin2sr-small-x2"),
+        (("--recipe", "finetune", "--data", "d", "--out", "o"), "--from NAME"),
+        ((*TINY, "--data", "d", "--out", "o", "--set", "colour=red"), "'colour'"),
+        ((*TINY, "--data", "d", "--out", "o", "--set", "batch=few"), "'few'"),
+        ((*TINY, "--data", "d", "--out", "o", "--name", "mine"), "finetune"),
+        ((*TINY, "--data", "d", "--out", "o", "--steps", "0"), "positive"),
+        ((*TINY, "--data", "d", "--out", "o", "--device", "abacus"), "abacus"),
+        ((*TINY, "--data", "d", "--out", "o"), "No images"),
+    ],
+)
+def test_training_that_cannot_begin_is_exit_2_in_one_sentence(
+    words: tuple[str, ...],
+    told: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert _train(*words) == 2
+    message = capsys.readouterr().err
+    assert told in message
+    assert len(message.splitlines()) == 1
+
+
+def test_a_change_without_a_value_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        _train(*TINY, "--set", "batch")
+    assert caught.value.code == 2
+    assert "WHAT=VALUE" in capsys.readouterr().err
+
+
+def test_training_that_breaks_is_exit_3(
+    album: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changes = ("--set", "lr=1e37", "--set", "warmup=0")
+    assert _train(*TINY, *changes, "--data", album, "--out", tmp_path / "run") == 3
+    assert "lower learning rate" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_io_04_ctrl_c_leaves_a_run_that_can_be_gone_on_with(album: Path, tmp_path: Path) -> None:
+    words = ["train", *TINY, "--data", album, "--out", tmp_path / "run"]
+    command = [sys.executable, "-m", "swin2sr", *map(str, words)]
+    root = Path(__file__).resolve().parent.parent
+    with subprocess.Popen(command, cwd=root, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stderr is not None
+        told = iter(child.stderr.readline, "")
+        next(line for line in told if line.startswith("step 10/"))
+        child.send_signal(signal.SIGINT)
+        messages = "".join(told)
+    assert child.returncode == 130
+    stopped = re.search(r"stopped at step (\d+) of 300; run again to go on", messages)
+    assert stopped is not None
+    assert "Traceback" not in messages
+    saved = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
+    assert saved["step"] == int(stopped[1]) >= 10

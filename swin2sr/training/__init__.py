@@ -1,19 +1,50 @@
-"""Training from a folder of images: ``python -m swin2sr.training --recipe NAME ...``."""
+"""Training from a folder of images: ``swin2sr train --recipe NAME --data FOLDER --out FOLDER``.
 
-from swin2sr.training.data import Pairs, read_images, sample, split
-from swin2sr.training.loop import Result, export, train, validate
-from swin2sr.training.recipes import RECIPES, Recipe, find_recipe
+Names load when first used, so that the command line stays quick.
+"""
 
-__all__ = [
-    "RECIPES",
-    "Pairs",
-    "Recipe",
-    "Result",
-    "export",
-    "find_recipe",
-    "read_images",
-    "sample",
-    "split",
-    "train",
-    "validate",
-]
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from swin2sr.training.data import Pairs as Pairs
+    from swin2sr.training.data import read_images as read_images
+    from swin2sr.training.data import split as split
+    from swin2sr.training.loop import Result as Result
+    from swin2sr.training.loop import export as export
+    from swin2sr.training.loop import train as train
+    from swin2sr.training.patches import Batch as Batch
+    from swin2sr.training.patches import Patches as Patches
+    from swin2sr.training.recipes import RECIPES as RECIPES
+    from swin2sr.training.recipes import Recipe as Recipe
+    from swin2sr.training.recipes import find_recipe as find_recipe
+    from swin2sr.training.start import finetune_recipe as finetune_recipe
+    from swin2sr.training.validation import validate as validate
+
+_ROOMS = {
+    "RECIPES": "recipes",
+    "Batch": "patches",
+    "Pairs": "data",
+    "Patches": "patches",
+    "Recipe": "recipes",
+    "Result": "loop",
+    "export": "loop",
+    "find_recipe": "recipes",
+    "finetune_recipe": "start",
+    "read_images": "data",
+    "split": "data",
+    "train": "loop",
+    "validate": "validation",
+}
+
+__all__ = list(_ROOMS)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ROOMS:
+        raise AttributeError(f"module 'swin2sr.training' has no attribute {name!r}")
+    value = getattr(import_module(f"swin2sr.training.{_ROOMS[name]}"), name)
+    globals()[name] = value
+    return value

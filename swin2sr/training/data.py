@@ -1,32 +1,30 @@
-"""Training pairs: whole images in memory as bytes, random aligned patches out of them.
-
-An epoch does not exist here. The batch of a step is a function of (seed, step) alone, so a run
-that was interrupted sees the same patches as one that was not.
-"""
+"""Training images: whole ones in memory as bytes, in pairs of low and high resolution."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
-from PIL import Image
-from torch import Tensor
 
+from swin2sr import images
+from swin2sr.colour import brightness
+from swin2sr.degrade import Jpeg
 from swin2sr.errors import ConfigError, ImageError
-from swin2sr.resize import imresize
+from swin2sr.training.cache import shrunk
 
 SUFFIXES = (".png", ".webp", ".bmp", ".tif", ".tiff", ".jpg", ".jpeg")
+VALIDATION_SEED = 2209  # of the JPEG qualities that validation sees, the same for every recipe
 
 
 @dataclass(frozen=True)
 class Pairs:
     """Low- and high-resolution images that belong together.
 
-    ``lr[i]`` is (h, w, 3) uint8 and ``hr[i]`` is (h * scale, w * scale, 3) uint8.
+    ``lr[i]`` is (h, w, C) uint8 and ``hr[i]`` is (h * scale, w * scale, C) uint8, with C 3 or 1.
+    At scale 1 they are the same.
     """
 
     scale: int
@@ -37,42 +35,71 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.hr)
 
+    def digest(self) -> str:
+        """A sha256 of names and contents, hexadecimal: other images have another."""
+        whole = hashlib.sha256(str(self.scale).encode())
+        for name, image in zip(self.names, self.hr, strict=True):
+            whole.update(repr((name, image.shape)).encode())
+            whole.update(np.ascontiguousarray(image).data)
+        return whole.hexdigest()
 
-def read_images(folder: Path, scale: int, paths: Sequence[Path] | None = None) -> Pairs:
+
+def read_images(
+    folder: Path,
+    scale: int,
+    *,
+    channels: int = 3,
+    cache: Path | None = None,
+    paths: Sequence[Path] | None = None,
+) -> Pairs:
     """Read the images below a folder and make their small versions once.
 
     Args:
         folder: searched with its sub-folders, in the order of the relative paths.
         scale: each image is cropped to a multiple of it from the top left, then shrunk by it with
-            MATLAB's bicubic kernel.
+            MATLAB's bicubic kernel; 1 leaves it as it is.
+        channels: 3 for colour (grey images get three equal channels), 1 for brightness alone;
+            transparency is dropped, colour profiles are followed.
+        cache: folder to keep the small versions in; None keeps none.
         paths: read only these instead of all.
     Returns:
-        Pairs, colour: grey images get three equal channels, transparency is dropped.
+        Pairs.
     Raises:
         ConfigError: no images there. ImageError: one cannot be read, or is below 2 * scale pixels.
+        OutputError: the cache cannot be written.
     """
     files = list(paths) if paths is not None else find_images(folder)
     if not files:
         raise ConfigError(f"No images in {str(folder)!r} (looked for {', '.join(SUFFIXES)}).")
-    hr, names = [], []
+    lr, hr, names = [], [], []
     for path in files:
-        try:
-            with Image.open(path) as image:
-                pixels = np.array(image.convert("RGB"))
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            raise ImageError(f"Cannot read {path.name!r}: {error}.", code="corrupt") from error
+        pixels = _read(path, channels)
         height, width = (side - side % scale for side in pixels.shape[:2])
         if min(height, width) < 2 * scale:
             raise ImageError(f"{path.name!r} is too small to train on.", code="range")
-        hr.append(np.ascontiguousarray(pixels[:height, :width]))
+        large = np.ascontiguousarray(pixels[:height, :width])
+        hr.append(large)
+        lr.append(large if scale == 1 else shrunk(large, scale, cache))
         names.append(path.relative_to(folder).as_posix())
-    lr = tuple(imresize(image, 1 / scale) for image in hr)
-    return Pairs(scale, lr, tuple(hr), tuple(names))
+    return Pairs(scale, tuple(lr), tuple(hr), tuple(names))
 
 
-def find_images(folder: Path) -> list[Path]:
-    """Every image file below ``folder``, by suffix, in the order of the relative paths."""
-    found = (path for path in Path(folder).rglob("*") if path.suffix.lower() in SUFFIXES)
+def find_images(folder: Path, without: Path | None = None) -> list[Path]:
+    """Every image file below a folder, by suffix, in the order of the relative paths.
+
+    Args:
+        folder: where to look; hidden files are left out.
+        without: not looked into where it lies inside, such as the folder of the run itself.
+    """
+    skipped = None if without is None else without.resolve()
+    if skipped is not None and folder.resolve() not in skipped.parents:
+        skipped = None
+    found = (
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+        if skipped is None or skipped not in path.resolve().parents
+    )
     return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
 
 
@@ -98,40 +125,36 @@ def split(pairs: Pairs, held_out: int, side: int = 256) -> tuple[Pairs, Pairs]:
     return _take(pairs, rest), _centres(_take(pairs, sorted(chosen)), side)
 
 
-def sample(pairs: Pairs, patch: int, batch: int, seed: int, step: int) -> tuple[Tensor, Tensor]:
-    """The patches of one training step.
-
-    Every position of every image is equally likely, then one of the eight flips and quarter
-    turns. Images smaller than the patch are refused.
+def compressed(pairs: Pairs, quality: tuple[int, int]) -> Pairs:
+    """The same pairs with LR images as JPEG leaves them, each at a quality of its own.
 
     Args:
-        patch: side of the LR patch in pixels. batch: patches. seed, step: what decides them.
-    Returns:
-        lr (batch, 3, patch, patch) and hr (batch, 3, patch * scale, patch * scale), float32 0..1.
-    Raises:
-        ConfigError: an image is smaller than the patch.
+        pairs: images to validate on.
+        quality: lowest and highest; which image gets which depends on its place alone.
     """
-    places = np.array([(i.shape[0] - patch + 1, i.shape[1] - patch + 1) for i in pairs.lr])
-    if len(places) == 0 or places.min() < 1:
-        raise ConfigError(f"Every image must hold an LR patch of {patch}x{patch} pixels.")
-    weights = places.prod(1)
-    random = np.random.default_rng((seed, step))
-    lr: list[np.ndarray] = []
-    hr: list[np.ndarray] = []
-    for index in random.choice(len(pairs), size=batch, p=weights / weights.sum()):
-        top, left = (int(random.integers(limit)) for limit in places[index])
-        turns, mirrored = int(random.integers(4)), bool(random.integers(2))
-        for images, out, factor in ((pairs.lr, lr, 1), (pairs.hr, hr, pairs.scale)):
-            rows = slice(top * factor, (top + patch) * factor)
-            columns = slice(left * factor, (left + patch) * factor)
-            piece = np.rot90(images[index][rows, columns], turns)
-            out.append(piece[:, ::-1] if mirrored else piece)
-    return _batch(lr), _batch(hr)
+    random = np.random.default_rng(VALIDATION_SEED)
+    qualities = random.integers(quality[0], quality[1], size=len(pairs), endpoint=True)
+    lr = [on_plane(Jpeg(int(q)), image) for q, image in zip(qualities, pairs.lr, strict=True)]
+    return Pairs(pairs.scale, tuple(lr), pairs.hr, pairs.names)
 
 
-def _batch(patches: Iterable[np.ndarray]) -> Tensor:
-    stacked = torch.from_numpy(np.stack(list(patches)))
-    return stacked.permute(0, 3, 1, 2).float().div_(255).contiguous()
+def on_plane(change: Callable[[np.ndarray], np.ndarray], image: np.ndarray) -> np.ndarray:
+    """Apply a function of (H, W, 3) or (H, W) images to one of (H, W, 3) or (H, W, 1)."""
+    image = np.ascontiguousarray(image)
+    return change(image[..., 0])[..., None] if image.shape[2] == 1 else change(image)
+
+
+def _read(path: Path, channels: int) -> np.ndarray:
+    """(H, W, channels) uint8."""
+    try:
+        pixels = images.decode(path).pixels
+    except ImageError as error:
+        raise ImageError(
+            f"Cannot train on {path.name!r}: {error.message}", code=error.code, remedy=error.remedy
+        ) from error
+    if channels == 1:
+        pixels = brightness(pixels)[..., None]
+    return np.rint(pixels * 255).astype(np.uint8)
 
 
 def _take(pairs: Pairs, indices: Sequence[int]) -> Pairs:

@@ -1,36 +1,40 @@
 """One readable training loop: resumable to the step, checked for sense, logged as CSV.
 
-A run that is stopped and started again gives the same weights, bit for bit, as one that was not:
-the patches depend on the step alone, and the checkpoint holds the weights, their average, the
-optimiser, torch's random state and the unfinished row of the log.
+A run that is stopped and started again gives the same weights, bit for bit on a CPU, as one that
+was not: patches, and what drops out, depend on the step alone, and the checkpoint holds the
+weights, their average, the optimiser and the unfinished row of the log.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import math
+import shutil
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from swin2sr.atomic import write_bytes, write_file
-from swin2sr.checkpoints.resolve import package
-from swin2sr.errors import ConfigError, JobError, OutputError, WeightsError
-from swin2sr.metrics import psnr
-from swin2sr.models import RestorationModel, restoration_model
-from swin2sr.training.data import Pairs, read_images, sample, split
+from swin2sr.checkpoints import package
+from swin2sr.errors import ConfigError, JobError, OutputError, Swin2SRError
+from swin2sr.training import log
+from swin2sr.training.data import Pairs, compressed, find_images, read_images, split
+from swin2sr.training.interrupts import Interrupts, remembered
+from swin2sr.training.losses import Objective, narrow_attention
+from swin2sr.training.patches import Batch, Patches, ahead
+from swin2sr.training.processes import Here, join
 from swin2sr.training.recipes import Recipe
+from swin2sr.training.start import take_over
+from swin2sr.training.state import State, begin, read_average
+from swin2sr.training.validation import baseline, validate
 
 CHECKPOINT = "checkpoint.pt"
-LOG = "log.csv"
-COLUMNS = ("step", "seconds", "loss", "lr", "val_psnr")
+CACHE = "cache"
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -44,19 +48,8 @@ class Result:
     log: Path
 
 
-@dataclass
-class _State:
-    """All that changes from step to step."""
-
-    model: nn.Module
-    step_model: Callable[..., Any]  # the same network, compiled or not
-    average: dict[str, Tensor]
-    optimizer: torch.optim.AdamW
-    step: int = 0
-    seconds: float = 0.0
-    loss_sum: float = 0.0
-    loss_count: int = 0
-    val_psnr: float = math.nan
+def _silent(line: str) -> None:
+    """Says nothing."""
 
 
 def train(
@@ -64,224 +57,271 @@ def train(
     data: Path,
     out: Path,
     *,
+    device: str | torch.device = "auto",
+    cache: Path | None = None,
     resume: bool = True,
     stop_at: int | None = None,
-    say: Callable[[str], None] = lambda line: None,
+    minutes: float | None = None,
+    say: Say = _silent,
+    progress: Say = _silent,
 ) -> Result:
-    """Run a recipe on a folder of images.
+    """Run a recipe on a folder of images, alone or as one of ``torchrun``'s processes.
+
+    Several processes share every batch and end with the weights that one process gives, up to
+    rounding; what drops out (``drop_path_rate``, dropout) differs, since each draws its own. They
+    must see the same folders.
 
     Args:
         recipe: what to do.
         data: folder of high-resolution images, searched with its sub-folders.
-        out: folder for ``checkpoint.pt`` and ``log.csv``; made when absent.
+        out: folder for ``checkpoint.pt``, ``log.csv`` and ``curves.png``; made when absent.
+        device: "auto", "cpu", "cuda" or "mps".
+        cache: folder for the small versions of the images; "cache" in ``out`` by default.
         resume: go on from the checkpoint in ``out``, if there is one; False starts anew and
             replaces it.
         stop_at: end early after that many updates, as an interruption would, with a checkpoint.
-        say: receives a progress line at each row of the log.
+        minutes: end early, likewise, when so many have passed.
+        say: receives lines for people: a row of the log each. progress: a line every step.
     Returns:
         Where the run stands.
     Raises:
-        JobError: "bad_values" as soon as the loss or the gradient is not finite.
+        JobError: "bad_values" as soon as the loss or the gradient is not finite; "memory".
         ConfigError: the images do not suit, or the checkpoint belongs to another recipe.
-        ImageError: an image cannot be read. WeightsError: the checkpoint cannot be read.
-        OutputError: ``out`` cannot be written.
+        ImageError: an image cannot be read. WeightsError: a checkpoint cannot be read or used.
+        OutputError: ``out`` or ``cache`` cannot be written.
+        KeyboardInterrupt: after Ctrl-C or SIGTERM, with a checkpoint of the last whole step.
     """
-    pairs, held_out = split(read_images(data, recipe.config.upscale), recipe.held_out)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"Cannot make the folder {str(out)!r}: {error}.") from error
-    state = _begin(recipe)
-    if resume and (out / CHECKPOINT).exists():
-        _load(state, recipe, out / CHECKPOINT)
-        say(f"resumed at step {state.step} of {recipe.steps}")
-    _trim_log(out / LOG, state.step)
-    last = recipe.steps if stop_at is None else min(stop_at, recipe.steps)
-    before, start = state.seconds, time.monotonic()
-    begun_at = state.step
-    while state.step < last:
-        _update(state, recipe, pairs)
-        state.seconds = before + time.monotonic() - start
-        step = state.step
-        if step % recipe.validate_every == 0 or step == recipe.steps:
-            state.val_psnr = validate(averaged(recipe, state.average), held_out)
-        if step % recipe.log_every == 0 or step == recipe.steps:
-            speed = (time.monotonic() - start) / (step - begun_at)
-            say(_log(state, recipe, out / LOG, speed))
-        if step % recipe.save_every == 0 or step == last:
-            _save(state, recipe, out / CHECKPOINT)
-    return Result(state.step, state.seconds, state.val_psnr, out / CHECKPOINT, out / LOG)
+    with join(device) as here:
+        if not here.first:
+            say = progress = _silent
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"Cannot make the folder {str(out)!r}: {error}.") from error
+        run = _Run(recipe, out, here, say, progress)
+        run.prepare(data, cache or out / CACHE, resume)
+        last = recipe.steps if stop_at is None else min(stop_at, recipe.steps)
+        with narrow_attention(recipe), remembered() as interrupts:
+            run.work(last, minutes, interrupts)
+        state = run.state
+        return Result(state.step, state.seconds, state.val_psnr, out / CHECKPOINT, out / log.LOG)
 
 
-def validate(model: nn.Module, pairs: Pairs) -> float:
-    """Mean Y-PSNR (dB) over pairs, uint8, borders of ``scale`` removed; nan without pairs."""
-    if not len(pairs):
-        return math.nan
-    model.eval()
-    scores = []
-    with torch.inference_mode():
-        for low, high in zip(pairs.lr, pairs.hr, strict=True):
-            pixels = (
-                torch.from_numpy(np.ascontiguousarray(low)).permute(2, 0, 1)[None].float() / 255
+class _Run:
+    """One call of ``train`` in one process."""
+
+    state: State
+    patches: Patches
+    held_out: Pairs
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        out: Path,
+        here: Here,
+        say: Say,
+        progress: Say,
+    ) -> None:
+        self.recipe, self.out, self.here = recipe, out, here
+        self.say, self.progress = say, progress
+        self.part = here.part(recipe.batch)
+
+    def prepare(self, data: Path, cache: Path, resume: bool) -> None:
+        """Read the images, and begin or go on."""
+        recipe, config = self.recipe, self.recipe.config
+        if self.out.resolve() == data.resolve():
+            raise ConfigError("The run needs a folder of its own, not that of the images.")
+        paths = find_images(data, without=self.out)
+        pairs = read_images(
+            data, config.upscale, channels=config.num_channels, cache=cache, paths=paths
+        )
+        training, self.held_out = split(pairs, min(recipe.held_out, len(pairs) // 4))
+        if recipe.jpeg is not None:
+            self.held_out = compressed(self.held_out, recipe.jpeg)
+        self.patches = Patches(training, recipe.patch, recipe.batch, recipe.seed, recipe.jpeg)
+        self.state = begin(recipe, self.here.device, pairs.digest())
+        self.say(f"{len(training)} images, and {len(self.held_out)} for validation")
+        checkpoint = self.out / CHECKPOINT
+        if resume and checkpoint.exists():
+            self.state.load(checkpoint, recipe)
+            self.say(f"resumed at step {self.state.step} of {recipe.steps}")
+        elif recipe.init:
+            self.say(take_over(self.state.model, recipe.init))
+            self.state.restart_average()
+        if self.here.first:
+            if not self.state.step:
+                checkpoint.unlink(missing_ok=True)  # a log and a checkpoint belong together
+            log.trim(self.out / log.LOG, self.state.step)
+            if len(self.held_out) and not self.state.step:
+                self.say(self._where_it_begins())
+
+    def _where_it_begins(self) -> str:
+        without = baseline(self.held_out)
+        line = f"validation: {without:.2f} dB without a network"
+        if self.recipe.init:
+            line += f", {validate(self.state.average, self.held_out):.2f} dB with these weights"
+        return line
+
+    def work(self, last: int, minutes: float | None, interrupts: Interrupts) -> None:
+        """Steps up to ``last``, or until the time is over or somebody interrupts."""
+        state, recipe = self.state, self.recipe
+        objective: nn.Module = Objective(state.model, recipe)
+        if recipe.compiled and state.step < last:
+            self.say("compiling the network: the first step takes a minute or more")
+            objective.compile()
+        learner = self.here.shared(objective)
+        clock = _Clock(state.step, state.seconds, minutes)
+        interrupted = stopping = False
+        with closing(ahead(self._make, range(state.step, last))) as batches:
+            for batch in batches:
+                wishes = [interrupts.seen, clock.is_over]
+                interrupted, out_of_time = self._update(learner, batch, wishes)
+                stopping = interrupted or out_of_time or state.step == last
+                state.seconds = clock.seconds
+                self.progress(f"step {state.step}/{recipe.steps}{clock.left(state.step, recipe)}")
+                if self.here.first:
+                    self._keep_records(clock, stopping)
+                if stopping:
+                    break
+        if self.here.first and stopping and state.step < recipe.steps:
+            self.say(f"stopped at step {state.step} of {recipe.steps}; run again to go on")
+        if interrupted:
+            raise KeyboardInterrupt
+
+    def _make(self, step: int) -> Batch:
+        batch = self.patches(step, self.part)
+        return batch.pinned() if self.here.device.type == "cuda" else batch
+
+    def _update(self, learner: nn.Module, batch: Batch, wishes: list[bool]) -> list[bool]:
+        """One step: loss, gradient, weights, average.
+
+        Args:
+            learner: gives the loss of a batch. batch: this process's part.
+            wishes: what this process would like to do after the step.
+        Returns:
+            For each wish, whether any process has it: all of them act alike.
+        """
+        state, recipe = self.state, self.recipe
+        # What drops out depends on the step alone too, so no random state has to be kept.
+        torch.manual_seed(_seed(recipe.seed, state.step, self.here.rank))
+        for group in state.optimizer.param_groups:
+            group["lr"] = recipe.learning_rate(state.step)
+        try:
+            state.optimizer.zero_grad(set_to_none=True)
+            loss = learner(*batch.to(self.here.device))
+            loss.backward()
+        except RuntimeError as error:
+            known = _explained(error, recipe)
+            if known is None:
+                raise
+            raise known from error
+        norm = nn.utils.clip_grad_norm_(state.model.parameters(), recipe.clip)
+        shared = self.here.mean(torch.stack([loss.detach(), *loss.new_tensor(wishes)]))
+        length, value, *granted = torch.stack([norm, *shared]).tolist()
+        if not (math.isfinite(value) and math.isfinite(length)):
+            raise JobError(
+                f"Training broke at step {state.step}: loss {value}, gradient norm {length}.",
+                code="bad_values",
+                remedy="Begin anew with a lower learning rate, a longer warm-up or in float32.",
             )
-            result = model(pixels).reconstruction[0].permute(1, 2, 0)
-            image = (result.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
-            scores.append(psnr(image, high, border=pairs.scale))
-    return float(np.mean(scores))
+        state.optimizer.step()
+        state.follow(recipe.averaging(state.step))
+        state.step += 1
+        state.loss_sum += value
+        state.loss_count += 1
+        return [share > 0 for share in granted]
+
+    def _keep_records(self, clock: _Clock, stopping: bool) -> None:
+        """Validate, log, draw and save, whatever is due after this step."""
+        state, recipe = self.state, self.recipe
+        finished = state.step == recipe.steps
+        validating = finished or state.step % recipe.validate_every == 0
+        if validating:
+            state.val_psnr = validate(state.average, self.held_out)
+        if validating or state.step % recipe.log_every == 0:
+            self.say(self._log(state.val_psnr if validating else math.nan, clock))
+        if validating:
+            log.draw(self.out / log.LOG, recipe.name)
+        if stopping or state.step % recipe.save_every == 0:
+            state.save(self.out / CHECKPOINT, recipe)
+
+    def _log(self, score: float, clock: _Clock) -> str:
+        """Append a row to the log, begin the next mean, and phrase the line for people."""
+        state, recipe = self.state, self.recipe
+        loss = state.loss_sum / max(1, state.loss_count)
+        state.loss_sum, state.loss_count = 0.0, 0
+        rate = recipe.learning_rate(state.step - 1)
+        log.append(self.out / log.LOG, state.step, state.seconds, loss, rate, score)
+        line = f"step {state.step}/{recipe.steps}  loss {loss:.5f}  lr {rate:.2e}"
+        line += clock.left(state.step, recipe)
+        return line + ("" if math.isnan(score) else f"  validation {score:.4f} dB")
 
 
-def averaged(recipe: Recipe, average: dict[str, Tensor]) -> RestorationModel:
-    """A network of the recipe with the given weights, ready to use."""
-    model = restoration_model(recipe.config)
-    model.load_state_dict(average)
-    return model.eval()
+class _Clock:
+    """Time of a run: so far, a step, and still to go."""
+
+    def __init__(self, step: int, seconds: float, minutes: float | None) -> None:
+        self.begun_at, self.before, self.minutes = step, seconds, minutes
+        self.start = self.after_first = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Of training, those of earlier calls included."""
+        return self.before + time.monotonic() - self.start
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the minutes of this call have passed."""
+        return self.minutes is not None and time.monotonic() - self.start >= 60 * self.minutes
+
+    def left(self, step: int, recipe: Recipe) -> str:
+        """Speed and what remains, in words; the first step is left out, it compiles."""
+        if step <= self.begun_at + 1:
+            self.after_first = time.monotonic()
+            return ""
+        speed = (time.monotonic() - self.after_first) / (step - self.begun_at - 1)
+        return f"  {speed:.3f} s/step  {log.duration(speed * (recipe.steps - step))} left"
 
 
-def read_average(checkpoint: Path, recipe: Recipe) -> tuple[dict[str, Tensor], int, float]:
-    """The averaged weights in a checkpoint of ``recipe``, its step and its seconds.
+def _seed(seed: int, step: int, rank: int) -> int:
+    return int(np.random.SeedSequence((seed, step, rank)).generate_state(1)[0])
 
-    Raises:
-        WeightsError: unreadable. ConfigError: another recipe's.
-    """
-    saved = _read(checkpoint, recipe)
-    return saved["average"], saved["step"], saved["seconds"]
+
+def _explained(error: RuntimeError, recipe: Recipe) -> Swin2SRError | None:
+    """A failure of a step as one of ours; None where it is not known what to do about it."""
+    if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+        return JobError(
+            "The device's memory is too small for this recipe.",
+            code="memory",
+            remedy="Set a smaller batch or patch, or checkpointing=yes.",
+        )
+    if recipe.compiled and type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+        return ConfigError(
+            f"The network could not be compiled ({type(error).__name__}).",
+            remedy="Install a C++ compiler, or set compiled=no: slower, and the same but rounding.",
+        )
+    return None
 
 
 def export(recipe: Recipe, checkpoint: Path, folder: Path, **facts: str) -> Path:
-    """Write the averaged weights of a checkpoint as people load them.
+    """Write the averaged weights of a checkpoint as people load them, and the log beside them.
 
     Args:
         recipe: whose checkpoint it is. checkpoint: ``checkpoint.pt``. folder: made when absent.
         facts: "title", "task", "trained_on", "licence", kept beside the weights.
     Returns:
-        The path of ``<recipe name>.safetensors``; ``<recipe name>.json`` lies beside it.
+        The path of ``<recipe name>.safetensors``; a ``.json`` and a ``.csv`` lie beside it.
     Raises:
         As ``read_average``; OutputError: ``folder`` cannot be written.
     """
     weights, _, _ = read_average(checkpoint, recipe)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return package(weights, recipe.config, recipe.name, folder, **facts)
+        path = package(weights, recipe.config, recipe.name, folder, **facts)
+        if (checkpoint.parent / log.LOG).is_file():
+            shutil.copyfile(checkpoint.parent / log.LOG, path.with_suffix(".csv"))
     except OSError as error:
+        if isinstance(error, OutputError):
+            raise
         raise OutputError(f"Cannot write to {str(folder)!r}: {error}.") from error
-
-
-def _begin(recipe: Recipe) -> _State:
-    torch.manual_seed(recipe.seed)
-    model = restoration_model(recipe.config)
-    model.train()
-    average = {name: value.detach().clone() for name, value in model.state_dict().items()}
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=recipe.lr, betas=recipe.betas, weight_decay=recipe.weight_decay
-    )
-    step_model = torch.compile(model) if recipe.compiled else model
-    return _State(model, step_model, average, optimizer)
-
-
-def _update(state: _State, recipe: Recipe, pairs: Pairs) -> None:
-    """One step: patches, loss, gradient, weights, average."""
-    lr, hr = sample(pairs, recipe.patch, recipe.batch, recipe.seed, state.step)
-    rate = recipe.learning_rate(state.step)
-    for group in state.optimizer.param_groups:
-        group["lr"] = rate
-    enabled = recipe.precision == "bfloat16"
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
-        loss = state.step_model(lr, labels=hr).loss
-    state.optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    norm = nn.utils.clip_grad_norm_(state.model.parameters(), recipe.clip)
-    value = float(loss.detach())
-    if not (math.isfinite(value) and math.isfinite(float(norm))):
-        raise JobError(
-            f"Training broke at step {state.step}: loss {value}, gradient norm {float(norm)}.",
-            code="bad_values",
-            remedy="Resume with a lower learning rate, a longer warm-up or precision float32.",
-        )
-    state.optimizer.step()
-    decay = min(recipe.ema, (1 + state.step) / (10 + state.step))
-    with torch.no_grad():
-        new = state.model.state_dict()
-        torch._foreach_lerp_(
-            list(state.average.values()), [new[k] for k in state.average], 1 - decay
-        )
-    state.step += 1
-    state.loss_sum += value
-    state.loss_count += 1
-
-
-def _log(state: _State, recipe: Recipe, path: Path, speed: float) -> str:
-    """Append a row to the log, begin the next mean, and phrase the progress line."""
-    loss = state.loss_sum / max(1, state.loss_count)
-    state.loss_sum, state.loss_count = 0.0, 0
-    rate = recipe.learning_rate(state.step - 1)
-    validated = state.step % recipe.validate_every == 0 or state.step == recipe.steps
-    score = f"{state.val_psnr:.4f}" if validated else ""
-    row = (state.step, f"{state.seconds:.1f}", f"{loss:.6f}", f"{rate:.3e}", score)
-    with path.open("a", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerow(row)
-    left = speed * (recipe.steps - state.step)
-    line = f"step {state.step}/{recipe.steps}  loss {loss:.5f}  lr {rate:.2e}"
-    line += f"  {speed:.3f} s/step  {left / 60:.1f} min left"
-    return line + (f"  validation {score} dB" if score else "")
-
-
-def _trim_log(path: Path, step: int) -> None:
-    """Drop the rows an interrupted run wrote after its last checkpoint; write the header."""
-    kept: list[list[str]] = []
-    if path.exists() and step:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.reader(file))[1:]
-        kept = [row for row in rows if len(row) == len(COLUMNS) and int(row[0]) <= step]
-    lines = io.StringIO(newline="")
-    csv.writer(lines, lineterminator="\n").writerows([list(COLUMNS), *kept])
-    write_bytes(path, lines.getvalue().encode())
-
-
-def _save(state: _State, recipe: Recipe, path: Path) -> None:
-    values = {
-        "recipe": describe(recipe),
-        "step": state.step,
-        "seconds": state.seconds,
-        "loss_sum": state.loss_sum,
-        "loss_count": state.loss_count,
-        "val_psnr": state.val_psnr,
-        "random": torch.get_rng_state(),
-        "model": state.model.state_dict(),
-        "average": state.average,
-        "optimizer": state.optimizer.state_dict(),
-    }
-    write_file(path, lambda file: torch.save(values, file))
-
-
-def _load(state: _State, recipe: Recipe, path: Path) -> None:
-    saved = _read(path, recipe)
-    state.model.load_state_dict(saved["model"])
-    state.optimizer.load_state_dict(saved["optimizer"])
-    state.average = saved["average"]
-    state.step, state.seconds = saved["step"], saved["seconds"]
-    state.loss_sum, state.loss_count = saved["loss_sum"], saved["loss_count"]
-    state.val_psnr = saved["val_psnr"]
-    torch.set_rng_state(saved["random"])
-
-
-def _read(path: Path, recipe: Recipe) -> dict[str, Any]:
-    try:
-        saved = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds for a damaged file
-        raise WeightsError(
-            f"Cannot read the checkpoint {path.name!r}: {type(error).__name__}.",
-            remedy="Delete it to start anew.",
-        ) from error
-    if not isinstance(saved, dict) or saved.get("recipe") != describe(recipe):
-        raise ConfigError(
-            f"The checkpoint {path.name!r} was made by another recipe than {recipe.name!r}.",
-        )
-    return saved
-
-
-def describe(recipe: Recipe) -> dict[str, Any]:
-    """The recipe as plain values, as a checkpoint keeps it."""
-    values = asdict(recipe)
-    values["config"] = recipe.config.to_dict()
-    values["betas"] = list(recipe.betas)
-    return values
+    return path

@@ -1,7 +1,8 @@
-"""A tiny network, a tiny recipe and a few small pictures to train on."""
+"""Tiny networks, tiny recipes and a few small pictures to train on."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,18 @@ import pytest
 from PIL import Image
 
 from swin2sr.config import Swin2SRConfig
-from swin2sr.training import Recipe
+from swin2sr.training import Recipe, log
+
+
+@pytest.fixture(autouse=True)
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Curves take longer than the tiny runs; who tests them gives ``find_spec`` back."""
+    monkeypatch.setattr(log, "find_spec", lambda name: None)
 
 
 @pytest.fixture
 def recipe() -> Recipe:
+    """Of everything a little, what drops out included."""
     config = Swin2SRConfig(
         image_size=16,
         embed_dim=8,
@@ -51,3 +59,19 @@ def pictures(tmp_path: Path) -> Path:
         image = Image.fromarray(pixels[..., 0] if index == 3 else pixels)
         image.save(folder / name, lossless=True)
     return folder
+
+
+@pytest.fixture
+def compressed_recipe(recipe: Recipe) -> Recipe:
+    """Small JPEG pictures, four times the size, with every loss there is."""
+    config = recipe.config.replace(
+        upscale=4, upsampler="pixelshuffle_aux", drop_path_rate=0.0, hidden_dropout_prob=0.0
+    )
+    return replace(recipe, config=config, degradation="bicubic+jpeg", hf_weight=0.1)
+
+
+@pytest.fixture
+def jpeg_recipe(recipe: Recipe) -> Recipe:
+    """JPEG pictures, same size."""
+    config = recipe.config.replace(upscale=1, upsampler="")
+    return replace(recipe, config=config, degradation="jpeg")

@@ -1,4 +1,4 @@
-"""Pairs and patches: aligned, reproducible, and kept apart from validation."""
+"""Pairs of images: made once, kept apart from validation, refused when they do not serve."""
 
 from __future__ import annotations
 
@@ -6,17 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from swin2sr.degrade import Jpeg
 from swin2sr.errors import ConfigError, ImageError
 from swin2sr.resize import imresize
-from swin2sr.training import Pairs, read_images, sample, split
-
-
-def repeated(height: int = 12, width: int = 14, scale: int = 2) -> Pairs:
-    """One pair whose HR image repeats each LR pixel, all LR pixels different."""
-    lr = np.arange(height * width, dtype=np.uint8).reshape(height, width, 1).repeat(3, axis=2)
-    hr = lr.repeat(scale, axis=0).repeat(scale, axis=1)
-    return Pairs(scale, (lr,), (hr,), ("counted",))
+from swin2sr.training import Pairs, read_images, split
+from swin2sr.training.data import compressed, find_images
+from tests.training.test_patches import noise, repeated
 
 
 def test_lr_is_matlabs_bicubic_of_hr_cropped_to_the_scale(pictures: Path) -> None:
@@ -27,50 +24,38 @@ def test_lr_is_matlabs_bicubic_of_hr_cropped_to_the_scale(pictures: Path) -> Non
         assert np.array_equal(lr, imresize(hr, 0.5))
 
 
-def test_lr_and_hr_patches_stay_aligned_through_flips_and_turns() -> None:
-    for step in range(20):
-        lr, hr = sample(repeated(), patch=5, batch=3, seed=0, step=step)
-        assert lr.shape == (3, 3, 5, 5)
-        assert hr.shape == (3, 3, 10, 10)
-        enlarged = lr.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
-        assert (enlarged == hr).all()
+def test_pixels_are_the_files(pictures: Path) -> None:
+    with Image.open(pictures / "a.png") as image:
+        assert np.array_equal(read_images(pictures, 1).hr[0], np.asarray(image))
 
 
-def test_a_step_always_gets_the_same_patches_and_others_get_others() -> None:
-    def batch(seed: int, step: int) -> list[float]:
-        lr, _ = sample(repeated(), 5, 4, seed, step)
-        return lr.flatten().tolist()
-
-    assert batch(0, 3) == batch(0, 3)
-    assert batch(0, 3) != batch(0, 4)
-    assert batch(0, 3) != batch(1, 3)
+def test_at_scale_1_lr_is_hr(pictures: Path) -> None:
+    pairs = read_images(pictures, 1)
+    assert all(lr is hr for lr, hr in zip(pairs.lr, pairs.hr, strict=True))
 
 
-def test_all_eight_orientations_occur() -> None:
-    lr = np.arange(16, dtype=np.uint8).reshape(4, 4, 1).repeat(3, axis=2)
-    pairs = Pairs(1, (lr,), (lr,), ("one",))
-    patches, _ = sample(pairs, patch=4, batch=200, seed=0, step=0)
-    assert len({tuple(patch[0].flatten().tolist()) for patch in patches}) == 8
+def test_grey_networks_get_the_brightness(pictures: Path) -> None:
+    pairs = read_images(pictures, 2, channels=1)
+    assert pairs.hr[0].shape == (40, 44, 1)
+    assert pairs.lr[0].shape == (20, 22, 1)
+    with Image.open(pictures / "a.png") as image:
+        expected = np.asarray(image.convert("L"))
+    assert np.abs(pairs.hr[0][..., 0].astype(int) - expected).max() <= 1
+    with Image.open(pictures / "more" / "d.png") as image:  # grey already
+        assert np.array_equal(pairs.hr[3][..., 0], np.asarray(image)[:, :44])
 
 
-def test_every_position_is_equally_likely() -> None:
-    small, large = repeated(5, 5), repeated(5, 14)  # 1 and 10 places for a patch of 5
-    pairs = Pairs(2, small.lr + large.lr, small.hr + large.hr, ("small", "large"))
-    patches, _ = sample(pairs, patch=5, batch=2200, seed=0, step=0)
-    centres = (patches[:, 0, 2, 2] * 255).round().int()
-    counts = {int(value): int((centres == value).sum()) for value in centres.unique()}
-    # The centre of the small image and of the large one's first place is 12 or 2 * 14 + 2 = 30.
-    assert set(counts) == {12, *range(30, 40)}
-    assert min(counts.values()) > 140
-    assert max(counts.values()) < 270
-
-
-def test_patches_are_floats_between_0_and_1() -> None:
-    lr, hr = sample(repeated(), 5, 2, 0, 0)
-    assert lr.dtype == hr.dtype
-    assert str(lr.dtype) == "torch.float32"
-    assert lr.min() >= 0
-    assert lr.max() <= 167 / 255
+def test_hidden_files_and_the_folder_of_the_run_are_not_looked_into(pictures: Path) -> None:
+    (pictures / ".hidden.png").write_bytes(b"")
+    (pictures / "out").mkdir()
+    (pictures / "out" / "curves.png").write_bytes(b"")
+    (pictures / "folder.png").mkdir()
+    names = ["a.png", "b.webp", "c.png", "d.png"]
+    found = find_images(pictures, without=pictures / "more" / ".." / "out")
+    assert [path.name for path in found] == names
+    # A run may also lie around the images.
+    (pictures / "out" / "curves.png").unlink()
+    assert [path.name for path in find_images(pictures, without=pictures.parent)] == names
 
 
 def test_held_out_images_are_not_trained_on(pictures: Path) -> None:
@@ -89,15 +74,42 @@ def test_validation_sees_aligned_centres(pictures: Path) -> None:
     assert np.array_equal(counted.hr[0][::2, ::2], counted.lr[0])
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_validation_of_jpeg_recipes_sees_jpeg_always_the_same(channels: int) -> None:
+    image = noise(24, 24)[..., :channels]
+    pairs = Pairs(1, (image,) * 6, (image,) * 6, tuple("abcdef"))
+    damaged = compressed(pairs, (10, 40))
+    plain = [lr[..., 0] if channels == 1 else lr for lr in damaged.lr]
+    source = image[..., 0] if channels == 1 else image
+    candidates = [Jpeg(quality)(np.ascontiguousarray(source)) for quality in range(10, 41)]
+    met = [next(i for i, c in enumerate(candidates) if np.array_equal(c, lr)) for lr in plain]
+    assert len(set(met)) > 2
+    again = compressed(pairs, (10, 40))
+    assert all(np.array_equal(a, b) for a, b in zip(damaged.lr, again.lr, strict=True))
+    assert damaged.hr is pairs.hr
+
+
+def test_the_digest_knows_names_and_contents() -> None:
+    image = noise(8, 8)
+    other = image.copy()
+    other[3, 4, 1] ^= 1
+    digests = {
+        Pairs(1, (image,), (image,), ("a",)).digest(),
+        Pairs(1, (image,), (image,), ("b",)).digest(),
+        Pairs(1, (other,), (other,), ("a",)).digest(),
+        Pairs(2, (image,), (image,), ("a",)).digest(),
+    }
+    assert len(digests) == 4
+    assert Pairs(1, (image,), (image.copy(),), ("a",)).digest() in digests
+
+
 def test_what_cannot_be_trained_on_is_refused(pictures: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="No images"):
         read_images(tmp_path / "nowhere", 2)
     with pytest.raises(ConfigError, match="hold out 4 of 4"):
         split(read_images(pictures, 2), 4)
-    with pytest.raises(ConfigError, match="13x13"):
-        sample(repeated(), 13, 1, 0, 0)
     (pictures / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n nothing more")
     with pytest.raises(ImageError, match=r"broken\.png"):
         read_images(pictures, 2)
     with pytest.raises(ImageError, match="too small"):
-        read_images(pictures, 32, [pictures / "a.png"])
+        read_images(pictures, 32, paths=[pictures / "a.png"])

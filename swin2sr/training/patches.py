@@ -1,0 +1,150 @@
+"""Batches of patches: random places, flips, turns and damage, decided by (seed, step) alone.
+
+An epoch does not exist here. A run that was interrupted sees the same patches as one that was not,
+and so do several processes that share a batch.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from swin2sr.degrade import Jpeg
+from swin2sr.errors import ConfigError
+from swin2sr.training.data import Pairs, on_plane
+from swin2sr.training.recipes import JPEG_BLOCK
+
+_WHOLE = slice(None)
+
+
+class Batch(NamedTuple):
+    """The patches of one step, float32 in 0..1.
+
+    Attributes:
+        lr: (B, C, patch, patch), what the network sees.
+        hr: (B, C, patch * scale, patch * scale), what it should answer.
+        clean: as ``lr`` before any compression; the same tensor when there is none.
+    """
+
+    lr: Tensor
+    hr: Tensor
+    clean: Tensor
+
+    def pinned(self) -> Self:
+        """Copies in memory that a GPU can read while the processor works on."""
+        return type(self)(*(tensor.pin_memory() for tensor in self))
+
+    def to(self, device: torch.device) -> Self:
+        """The batch on a device; a pinned one is on its way when this returns."""
+        return type(self)(*(tensor.to(device, non_blocking=True) for tensor in self))
+
+
+class Patches:
+    """Cuts the batch of any step out of pairs of images.
+
+    Every position of every image is equally likely, then one of the eight flips and quarter turns.
+    Patches that will be compressed are cut at multiples of 8 LR pixels, the corner of a JPEG
+    block, and compressed after the turn: what comes out is what compression of the whole
+    picture leaves there, with the blocks where the network's windows are, as in use.
+
+    Args:
+        pairs: images to cut from.
+        patch: side of the LR patch in pixels. batch: patches a step.
+        seed: what decides, together with the step.
+        quality: lowest and highest of the JPEG compression of LR; None for none.
+    Raises:
+        ConfigError: an image is smaller than the patch.
+    """
+
+    def __init__(
+        self,
+        pairs: Pairs,
+        patch: int,
+        batch: int,
+        seed: int,
+        quality: tuple[int, int] | None = None,
+    ) -> None:
+        self.pairs, self.patch, self.batch = pairs, patch, batch
+        self.seed, self.quality = seed, quality
+        self.grid = 1 if quality is None else JPEG_BLOCK
+        sides = np.array([image.shape[:2] for image in pairs.lr]).reshape(-1, 2)
+        small = [n for n, side in zip(pairs.names, sides, strict=True) if side.min() < patch]
+        if small or not len(pairs):
+            least = patch * pairs.scale
+            raise ConfigError(
+                f"Images must have at least {least}x{least} pixels, to hold an LR patch of "
+                f"{patch}x{patch}" + (f"; {len(small)} do not, as {small[0]!r}." if small else "."),
+                remedy="Remove the small ones, or set a smaller patch." if small else "",
+            )
+        self.places = (sides - patch) // self.grid + 1  # (images, 2) rows and columns to choose of
+        self.chances = self.places.prod(1) / self.places.prod(1).sum()
+
+    def __call__(self, step: int, part: slice = _WHOLE) -> Batch:
+        """The patches of a step, or a part of them.
+
+        Args:
+            step: 0-based.
+            part: which of the batch; the same patches as in the whole.
+        """
+        random = np.random.default_rng((self.seed, step))
+        chosen = random.choice(len(self.pairs), size=self.batch, p=self.chances)
+        # Everybody draws for all, so that everybody draws the same.
+        draws = [self._draw(random, int(index)) for index in chosen]
+        lr, hr, clean = zip(*(self._cut(*draw) for draw in draws[part]), strict=True)
+        small = _stacked(clean)
+        return Batch(small if self.quality is None else _stacked(lr), _stacked(hr), small)
+
+    def _draw(self, random: np.random.Generator, index: int) -> tuple[int, ...]:
+        top, left = (int(random.integers(limit)) for limit in self.places[index])
+        turns, mirrored = int(random.integers(4)), int(random.integers(2))
+        quality = int(random.integers(*self.quality, endpoint=True)) if self.quality else 0
+        return index, top * self.grid, left * self.grid, turns, mirrored, quality
+
+    def _cut(
+        self, index: int, top: int, left: int, turns: int, mirrored: int, quality: int
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        pieces = []
+        for images, factor in ((self.pairs.lr, 1), (self.pairs.hr, self.pairs.scale)):
+            rows = slice(top * factor, (top + self.patch) * factor)
+            columns = slice(left * factor, (left + self.patch) * factor)
+            piece = np.rot90(images[index][rows, columns], turns)
+            pieces.append(piece[:, ::-1] if mirrored else piece)
+        clean, hr = pieces
+        return (on_plane(Jpeg(quality), clean) if quality else clean), hr, clean
+
+
+def ahead(
+    make: Callable[[int], Batch], steps: Iterable[int], depth: int = 2
+) -> Generator[Batch, None, None]:
+    """Batches in order, made by threads while the ones before are used.
+
+    Args:
+        make: gives the batch of a step, wherever and whenever it is called.
+        steps: which, in order.
+        depth: how many are made before they are asked for, each by a thread of its own.
+    """
+    waiting: deque[Future[Batch]] = deque()
+    pool = ThreadPoolExecutor(depth, thread_name_prefix="patches")
+    try:
+        for step in steps:
+            waiting.append(pool.submit(make, step))
+            if len(waiting) > depth:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _stacked(patches: Iterable[np.ndarray]) -> Tensor:
+    # Not by torch: in a thread of its own it would start a second crowd of workers.
+    stacked = np.stack(list(patches)).transpose(0, 3, 1, 2)
+    values = np.ascontiguousarray(stacked, dtype=np.float32)
+    values /= 255
+    return torch.from_numpy(values)

@@ -1,0 +1,172 @@
+"""All of a run that changes from step to step, and the file that holds it between two processes."""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from swin2sr.atomic import write_file
+from swin2sr.errors import ConfigError, WeightsError
+from swin2sr.models import RestorationModel, restoration_model
+from swin2sr.training.recipes import Recipe
+
+# What a run may be resumed with another value of: none of it enters the numbers but by rounding.
+FREE = frozenset(
+    {"about", "compiled", "channels_last", "checkpointing"}
+    | {"log_every", "validate_every", "save_every"}
+)
+
+
+@dataclass
+class State:
+    """Weights, their moving average, the optimiser, and where the run stands.
+
+    Attributes:
+        model: in training mode. average: the same network with averaged weights, for use.
+        step: updates done. seconds: of training so far.
+        loss_sum, loss_count: since the last row of the log.
+        val_psnr: of the last validation, dB; nan before the first.
+        images: digest of the images it was trained on.
+    """
+
+    model: RestorationModel
+    average: RestorationModel
+    optimizer: torch.optim.Optimizer
+    images: str = ""
+    step: int = 0
+    seconds: float = 0.0
+    loss_sum: float = 0.0
+    loss_count: int = 0
+    val_psnr: float = math.nan
+    _new: list[Tensor] = field(init=False, repr=False)
+    _mean: list[Tensor] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        new, mean = self.model.state_dict(), self.average.state_dict()
+        self._new, self._mean = list(new.values()), [mean[name] for name in new]
+
+    @torch.no_grad()
+    def follow(self, decay: float) -> None:
+        """Move the average: ``decay`` of what it was and the rest of the weights as they are."""
+        torch._foreach_lerp_(self._mean, self._new, 1 - decay)
+
+    def restart_average(self) -> None:
+        """Let the average begin with the weights as they are."""
+        self.average.load_state_dict(self.model.state_dict())
+
+    def save(self, path: Path, recipe: Recipe) -> None:
+        """Write the checkpoint, whole or not at all.
+
+        Raises:
+            OutputError: it cannot be written; the one before stays.
+        """
+        values = {
+            "recipe": describe(recipe),
+            "images": self.images,
+            "step": self.step,
+            "seconds": self.seconds,
+            "loss_sum": self.loss_sum,
+            "loss_count": self.loss_count,
+            "val_psnr": self.val_psnr,
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+        }
+        write_file(path, lambda file: torch.save(values, file))
+
+    def load(self, path: Path, recipe: Recipe) -> None:
+        """Become what a checkpoint holds.
+
+        Raises:
+            As ``read``; ConfigError also when it was trained on other images.
+        """
+        saved = read(path, recipe)
+        if saved["images"] != self.images:
+            raise ConfigError(
+                f"The images are not those that {path.name!r} was trained on.",
+                remedy="Restore them, begin anew (--restart), or begin in another folder.",
+            )
+        self.model.load_state_dict(saved["model"])
+        self.average.load_state_dict(saved["average"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.step, self.seconds = saved["step"], saved["seconds"]
+        self.loss_sum, self.loss_count = saved["loss_sum"], saved["loss_count"]
+        self.val_psnr = saved["val_psnr"]
+
+
+def begin(recipe: Recipe, device: torch.device, images: str = "") -> State:
+    """The state before the first step, its weights drawn from the recipe's seed."""
+    torch.manual_seed(recipe.seed)
+    model = restoration_model(recipe.config).to(device)
+    if recipe.channels_last:
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if recipe.checkpointing:
+        model.gradient_checkpointing_enable()
+    average = copy.deepcopy(model).eval().requires_grad_(False)
+    kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
+    optimizer = kind(
+        model.parameters(),
+        lr=recipe.lr,
+        betas=recipe.betas,
+        weight_decay=recipe.weight_decay,
+        fused=True,
+    )
+    return State(model.train(), average, optimizer, images)
+
+
+def averaged(recipe: Recipe, average: dict[str, Tensor]) -> RestorationModel:
+    """A network of the recipe with the given weights, ready to use."""
+    model = restoration_model(recipe.config)
+    model.load_state_dict(average)
+    return model.eval()
+
+
+def read_average(checkpoint: Path, recipe: Recipe) -> tuple[dict[str, Tensor], int, float]:
+    """The averaged weights in a checkpoint of ``recipe``, its step and its seconds.
+
+    Raises:
+        WeightsError: unreadable. ConfigError: another recipe's.
+    """
+    saved = read(checkpoint, recipe)
+    return saved["average"], saved["step"], saved["seconds"]
+
+
+def read(path: Path, recipe: Recipe) -> dict[str, Any]:
+    """What a checkpoint holds, on the CPU.
+
+    Raises:
+        WeightsError: unreadable. ConfigError: another recipe's; says what differs.
+    """
+    try:
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds for a damaged file
+        raise WeightsError(
+            f"Cannot read the checkpoint {path.name!r}: {type(error).__name__}.",
+            remedy="Delete it to start anew.",
+        ) from error
+    theirs = saved.get("recipe") if isinstance(saved, dict) else None
+    ours = describe(recipe)
+    if not isinstance(theirs, dict):
+        theirs = {}
+    names = sorted(ours.keys() | theirs.keys())
+    different = [n for n in names if n not in FREE and ours.get(n) != theirs.get(n)]
+    if different:
+        raise ConfigError(
+            f"The checkpoint {path.name!r} was made by another recipe than {recipe.name!r}: "
+            f"{', '.join(different)} differ.",
+            remedy="Train as before, begin anew (--restart), or begin in another folder.",
+        )
+    return saved
+
+
+def describe(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as plain values, as a checkpoint keeps it."""
+    values = asdict(recipe)
+    values["config"] = recipe.config.to_dict()
+    return {name: list(v) if isinstance(v, tuple) else v for name, v in values.items()}
