@@ -1,27 +1,19 @@
-"""Every figure that the page, the lessons and the training share.
-
-Figures are returned, never shown, and made through matplotlib's objects alone: no state of pyplot
-is read or changed, so that they can be drawn in any thread and beside anybody's own. matplotlib is
-imported when the first one is drawn.
-"""
+"""The figure of a training run."""
 
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from swin2sr.errors import ConfigError
+from swin2sr.plots.canvas import COLOURS, new_figure, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Told apart also by eyes that see red and green as one (Okabe and Ito's palette, yellow left out).
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 _PANELS = (
     ("val_psnr", "PSNR on held-out images (dB)"),
     ("loss", "training loss"),
@@ -42,7 +34,7 @@ def training_curves(logs: Mapping[str, Path]) -> Figure:
     """
     if not logs:
         raise ConfigError("There is no training log to draw.")
-    figure = _figure(7.0, 7.5)
+    figure = new_figure(7.0, 7.5)
     panels = figure.subplots(len(_PANELS), 1, sharex=True)
     for number, (name, path) in enumerate(logs.items()):
         rows = _rows(path)
@@ -50,30 +42,13 @@ def training_curves(logs: Mapping[str, Path]) -> Figure:
             _line(axes, rows, column, name, COLOURS[number % len(COLOURS)])
     for axes, (_, label) in zip(panels, _PANELS, strict=True):
         axes.set_ylabel(label)
-        axes.grid(alpha=0.3, linewidth=0.5)
-        axes.spines[["top", "right"]].set_visible(False)
+        plain(axes)
     psnr, loss, rate = panels
     loss.set_yscale("log")
     rate.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
     rate.set_xlabel("step")
     psnr.legend(frameon=False, loc="lower right")
     return figure
-
-
-def png(figure: Figure, dpi: int = 110) -> bytes:
-    """A figure as a PNG file."""
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=dpi)
-    return file.getvalue()
-
-
-def _figure(width: float, height: float) -> Figure:
-    """An empty figure of so many inches, its parts laid out to fit."""
-    if find_spec("matplotlib") is None:
-        raise ConfigError("Figures need matplotlib.", remedy="pip install matplotlib")
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), layout="constrained")
 
 
 def _line(axes: Axes, rows: list[dict[str, float]], column: str, name: str, colour: str) -> None:
