@@ -1,1 +1,1 @@
-"""The evaluation suite: ``python -m eval run --help``."""
+"""The evaluation suite: ``python -m eval --help``."""

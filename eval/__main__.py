@@ -1,10 +1,10 @@
-"""``python -m eval run ...``."""
+"""``python -m eval ...``."""
 
 from __future__ import annotations
 
 import sys
 
-from eval.run import main
+from eval.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,35 +1,45 @@
-"""Score a model on a benchmark by the papers' protocol, image by image.
+"""Measure models on sets, image by image, so that it can be interrupted, shared and repeated.
 
-    python -m eval run --model swin2sr-small-x2 --data benchmarks --set Set5 --scale 2
+    python -m eval run --model bicubic swin2sr-small-x2 --data benchmarks --set Set5 --out results
 
-PSNR and SSIM on the Y channel of 8-bit images, a border of ``scale`` pixels removed; the mean is
-over the images. Every table ends with the signature that says so.
+From Python, ``evaluate(enlarger("swin2sr-small-x2", 2, "official"), find(folder, "Set5", 2))``
+yields the scores of one model on one set.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import Any
 
 import numpy as np
+import torch
 
-from eval.datasets import Benchmark, find, load
-from swin2sr import metrics
-from swin2sr.errors import Swin2SRError
-from swin2sr.hardware import prepare_process
-from swin2sr.resize import imresize
+from eval import datasets, journal, pictures, plan, record, tables
+from eval.datasets import Benchmark, Pair
+from eval.degradations import Degradation, usual
+from eval.journal import Cell, Journal, Row
+from eval.measure import Cost, measured
+from eval.models import Enlarge, Settings, enlarger, open_model
+from eval.plan import Plan, Request, Task
+from eval.progress import Bar
+from eval.protocol import Protocol, Scores
+from eval.shards import Shard, joined
+from swin2sr.console import Console, as_failure
+from swin2sr.errors import ConfigError, OutputError
+from swin2sr.hardware import available_cores, prepare_process
 
-BICUBIC = "bicubic"
-Enlarge = Callable[[np.ndarray], np.ndarray]
+__all__ = ["Result", "Score", "enlarger", "evaluate", "mean", "run"]
 
 
 @dataclass(frozen=True)
 class Score:
-    """One image: PSNR (dB) and SSIM on Y, and seconds of enlarging."""
+    """One image: its name, PSNR (dB) and SSIM on Y, and seconds of enlarging."""
 
     name: str
     psnr: float
@@ -37,29 +47,52 @@ class Score:
     seconds: float
 
 
-def evaluate(enlarge: Enlarge, benchmark: Benchmark) -> Iterator[Score]:
-    """Score the images of a benchmark one after the other.
+@dataclass(frozen=True)
+class Result:
+    """What a run came to.
 
     Args:
-        enlarge: (h, w, 3) uint8 -> (h * scale, w * scale, 3) uint8.
-        benchmark: from ``datasets.find``.
+        rows: every row of the folder (without one: of this run), in order.
+        sets: the record's. failures: images and what was wrong with them.
+        codes: the exit codes of the failures. measured: images of this run.
+        padding: of the models' inputs; "none" where all of them are baselines.
+        speaks: whether this process is the one that tells people.
+    """
+
+    rows: list[Row]
+    sets: dict[str, Any]
+    failures: list[str]
+    codes: set[int]
+    measured: int
+    padding: str
+    speaks: bool
+
+    @property
+    def exit_code(self) -> int:
+        """0, or 1 when images failed; if all did for one reason, that reason's."""
+        if not self.failures:
+            return 0
+        return self.codes.pop() if not self.rows and len(self.codes) == 1 else 1
+
+
+def evaluate(
+    enlarge: Enlarge, benchmark: Benchmark, protocol: Protocol | None = None
+) -> Iterator[Score]:
+    """Score the images of a set one after the other, after bicubic downscale (x1: JPEG 40).
+
+    Args:
+        enlarge: (h, w, 3) or (h, w) uint8 -> the same kind, sides times the scale.
+        benchmark: from ``datasets.find``. protocol: by default that of the published scripts.
     Yields:
         ``Score`` in the benchmark's order.
     Raises:
         ImageError: a file that cannot be used. ShapeError: ``enlarge`` gave another size.
     """
+    protocol, degradation = protocol or Protocol(), usual(benchmark.scale)[-1]
     for item in benchmark.items:
-        lr, hr = load(item, benchmark.scale)
-        start = time.perf_counter()
-        sr = enlarge(lr)
-        seconds = time.perf_counter() - start
-        border = benchmark.scale
-        yield Score(
-            item.name,
-            metrics.psnr(sr, hr, border=border),
-            metrics.ssim(sr, hr, border=border),
-            seconds,
-        )
+        pair = datasets.load(item, benchmark.scale, make_lr=protocol.make_lr)
+        done = _measure(enlarge, pair, benchmark.scale, degradation, protocol, "cpu")
+        yield Score(item.name, done.scores.psnr, done.scores.ssim, done.cost.seconds)
 
 
 def mean(scores: Sequence[Score]) -> Score:
@@ -73,69 +106,253 @@ def mean(scores: Sequence[Score]) -> Score:
     )
 
 
-def signature(benchmark: Benchmark, padding: str) -> str:
-    """The protocol in one line; two results compare only when their signatures are equal."""
-    parts = ("Y:bt601", f"crop:{benchmark.scale}", f"pad:{padding}")
-    return "|".join((*parts, f"lr:{benchmark.lr_origin}", "uint8"))
-
-
-def enlarger(model: str, scale: int, padding: str) -> Enlarge:
-    """What enlarges one image: bicubic, or a model in float32 on the whole image at once.
+def run(request: Request, console: Console, threads: int | None = None) -> Result:
+    """Do what was asked for, or the rest of it.
 
     Args:
-        model: "bicubic", a registry name, a hub id, or a path. scale: what it must enlarge by.
-        padding: "minimal" or "official".
+        request: what. console: for notes, failures and the progress bar.
+        threads: of each process; None shares the machine's cores among its processes.
+    Returns:
+        The result, the same in every process.
     Raises:
-        WeightsError, ConfigError: as ``Upscaler.from_pretrained``.
+        ConfigError, WeightsError, OutputError, JobError, Swin2SRError: before anything is measured,
+        or when results cannot be kept.
     """
-    if model == BICUBIC:
-        return lambda lr: imresize(lr, scale)
-    from swin2sr.upscale import Upscaler
+    with joined() as shard:
+        prepare_process()
+        torch.set_num_threads(threads or max(1, available_cores() // shard.local_world))
+        request = replace(
+            request, threads=torch.get_num_threads(), settings=_on_device(request.settings, shard)
+        )
+        made = _planned(request, shard)
+        if shard.is_first:
+            for note in made.notes:
+                console.tell(f"note: {note}")
+        with ExitStack() as stack:
+            out = request.out if shard.is_first else None
+            shard.agree(lambda: stack.enter_context(record.alone_in(out)))
+            return _Session(request, made, shard, console).work()
 
-    upscaler = Upscaler.from_pretrained(model, scale=scale, precision="float32")
 
-    def enlarge(lr: np.ndarray) -> np.ndarray:
-        pixels = upscaler.picture(lr, tile=None, padding=padding).pixels
-        return np.clip(np.round(pixels * 255), 0, 255).astype(np.uint8)
+def _planned(request: Request, shard: Shard) -> Plan:
+    """Every process's plan; of those on one machine, the first one fetches what must be fetched."""
+    leads = shard.local_rank == 0
+    made = shard.agree(lambda: plan.make(request) if leads else None)
+    return shard.agree(lambda: made or plan.make(request))
 
-    return enlarge
+
+def _on_device(settings: Settings, shard: Shard) -> Settings:
+    """Processes of one machine take its GPUs in turn."""
+    gpus = torch.cuda.device_count()
+    if gpus and settings.device in ("auto", "cuda"):
+        return replace(settings, device=f"cuda:{shard.local_rank % gpus}")
+    return settings
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m eval", description=__doc__)
-    run = parser.add_subparsers(required=True).add_parser("run", help="score a model on a set")
-    run.add_argument("--model", required=True, help=f"name or path of a model, or {BICUBIC!r}")
-    run.add_argument("--data", required=True, type=Path, help="folder of benchmark folders")
-    run.add_argument("--set", required=True, dest="benchmark", help="for example Set5")
-    run.add_argument("--scale", required=True, type=int, choices=(2, 3, 4))
-    run.add_argument("--padding", default="minimal", choices=("minimal", "official"))
-    options = parser.parse_args(arguments)
-    prepare_process()
+@dataclass
+class _Session:
+    """One call of ``run`` in one process."""
+
+    request: Request
+    plan: Plan
+    shard: Shard
+    console: Console
+    failures: list[str] = field(default_factory=list)
+    codes: set[int] = field(default_factory=set)
+    run_as: dict[str, Any] = field(default_factory=dict)
+
+    def work(self) -> Result:
+        """Measure this process's share of what is left; the first process writes the tables."""
+        start = time.monotonic()
+        kept = self._open_record()
+        before = self._rows_so_far()
+        tasks = [t for t in self.plan.tasks if (t.cell, t.item.name) not in before]
+        if self.shard.is_first and len(tasks) < len(self.plan.tasks):
+            here = len(self.plan.tasks) - len(tasks)
+            self.console.tell(f"note: {here} of {len(self.plan.tasks)} images are done already.")
+        share = tasks[self.shard.rank :: self.shard.world]
+        rows = list(self._measure_all(share))
+        told = (rows, self.failures, self.codes, self.run_as, record.machine(), _peak_memory())
+        shares = self.shard.gather(told)
+        for new, *_ in shares:
+            before |= {row.key: row for row in new}
+        result = Result(
+            rows=tables.in_order(before.values(), list(kept["models"])),
+            sets=kept["sets"],
+            failures=[line for _, lines, *_ in shares for line in lines],
+            codes={code for _, _, codes, *_ in shares for code in codes},
+            measured=sum(len(new) for new, *_ in shares),
+            padding=self._padding(),
+            speaks=self.shard.is_first,
+        )
+        seconds = time.monotonic() - start
+        self.shard.agree(lambda: self._close(kept, result, shares, seconds))
+        return result
+
+    def _padding(self) -> str:
+        learned = [model for model in self.plan.models.values() if not model.is_baseline]
+        return self.request.settings.padding if learned else "none"
+
+    def _open_record(self) -> dict[str, Any]:
+        """The folder's record with this run in it; refuses what cannot be of one folder."""
+        mine = self.shard.agree(lambda: plan.identity(self.plan, self.request))
+        first = self.shard.gather(mine)[0]
+        self.shard.agree(lambda: self._require_same(first, mine))
+
+        def opened() -> dict[str, Any] | None:
+            if not self.shard.is_first:
+                return None
+            out = self.request.out
+            kept = record.joined_with(record.read(out) if out else None, mine)
+            if out:
+                record.write(out, kept)
+            return kept
+
+        return self.shard.gather(self.shard.agree(opened))[0] or {}
+
+    def _require_same(self, first: dict[str, Any], mine: dict[str, Any]) -> None:
+        found = list(record.differences(first, mine))
+        if found:
+            raise ConfigError(
+                f"Process {self.shard.rank} differs from the first one: {'; '.join(found)}.",
+                remedy="All machines need the same versions, weights, images and settings.",
+            )
+
+    def _rows_so_far(self) -> dict[tuple[Cell, str], Row]:
+        """What is on disk, here and at the other processes."""
+        out = self.request.out
+        rows, notes = self.shard.agree(lambda: journal.read(out) if out else ({}, []))
+        for note in notes:
+            self.console.tell(f"note: {note}")
+        union: dict[tuple[Cell, str], Row] = {}
+        for there in self.shard.gather(rows):
+            union = there | union
+        return union
+
+    def _measure_all(self, share: Sequence[Task]) -> Iterator[Row]:
+        lines = self.shard.agree(lambda: Journal(self.request.out, self.shard.rank))
+        bar = Bar(self.console if self.shard.is_first else None, len(share))
+        for (label, scale), tasks in groupby(share, lambda t: (t.cell.model, t.cell.scale)):
+            bar.working_on(f"loading {label}")
+            model = self.plan.models[label]
+            try:
+                enlarge, made = open_model(model, scale, self.request.settings)
+            except Exception as error:  # noqa: BLE001 - this model's images fail, others go on
+                self.console.tell(f"failed: {label} x{scale}: {as_failure(error)}")
+                for task in tasks:
+                    self._failed(task, error)
+                    bar.step()
+                continue
+            self.run_as[label] = made
+            for task in tasks:
+                bar.working_on(_words(task))
+                try:
+                    row = self._one(enlarge, task, made["device"])
+                except OutputError:
+                    raise
+                except Exception as error:  # noqa: BLE001 - a surprise is this image's alone
+                    self.console.tell(f"failed: {self._failed(task, error)}")
+                else:
+                    lines.append(row)
+                    yield row
+                bar.step()
+
+    def _one(self, enlarge: Enlarge, task: Task, device: str) -> Row:
+        """Measure one image."""
+        cell, protocol = task.cell, self.request.protocol
+        pair = datasets.load(task.item, cell.scale, make_lr=protocol.make_lr)
+        degradation = Degradation.parse(cell.degradation)
+        done = _measure(enlarge, pair, cell.scale, degradation, protocol, device)
+        if self.request.save_images and self.request.out:
+            kinds = {pictures.ORIGINAL: done.hr, pictures.INPUT: done.lr, "output": done.sr}
+            pictures.save(self.request.out, cell, task.item.name, kinds)
+        height, width = done.lr.shape[:2]
+        return Row(
+            cell=cell,
+            image=task.item.name,
+            lr=pair.lr_origin,
+            width=width,
+            height=height,
+            scores=journal.rounded(done.scores),
+            seconds=done.cost.seconds,
+            peak_bytes=done.cost.peak_bytes,
+        )
+
+    def _failed(self, task: Task, error: Exception) -> str:
+        """Note an image that failed; returns the note."""
+        failure = as_failure(error)
+        self.failures.append(f"{_words(task)}: {failure}")
+        self.codes.add(failure.exit_code)
+        return self.failures[-1]
+
+    def _close(
+        self, kept: dict[str, Any], result: Result, shares: Sequence[Any], seconds: float
+    ) -> None:
+        """Write the tables and add this session to the record."""
+        out = self.request.out
+        if out is None or not self.shard.is_first:
+            return
+        journal.merge(out, result.rows)
+        tables.write_means(out / tables.MEANS, tables.means(result.rows, result.sets))
+        if not result.measured and not result.failures:
+            return
+        session = {
+            "ended": datetime.now(UTC).isoformat(timespec="seconds"),
+            "commit": record.commit(),
+            "processes": self.shard.world,
+            "machines": _unique(machine for *_, machine, _ in shares),
+            "seconds": round(seconds, 1),
+            "images": result.measured,
+            "failures": result.failures,
+            "peak_memory_bytes": max(peak for *_, peak in shares),
+            "models": {k: v for _, _, _, run_as, *_ in shares for k, v in run_as.items()},
+        }
+        record.write(out, {**kept, "sessions": [*kept["sessions"], session]})
+
+
+@dataclass(frozen=True, eq=False)
+class _Done:
+    """One image that was measured."""
+
+    lr: np.ndarray
+    hr: np.ndarray
+    sr: np.ndarray
+    scores: Scores
+    cost: Cost
+
+
+def _measure(
+    enlarge: Enlarge,
+    pair: Pair,
+    scale: int,
+    degradation: Degradation,
+    protocol: Protocol,
+    device: str,
+) -> _Done:
+    lr, hr = protocol.images(pair, scale, degradation)
+    sr, cost = measured(lambda: enlarge(lr), device)
+    return _Done(lr, hr, sr, protocol.score(sr, hr, scale), cost)
+
+
+def _words(task: Task) -> str:
+    cell = task.cell
+    title = tables.task_title(cell.scale, cell.degradation)
+    return f"{cell.model} on {cell.set} {title}, {task.item.name}"
+
+
+def _peak_memory() -> int:
+    """Most bytes this process ever had resident."""
     try:
-        benchmark = find(options.data, options.benchmark, options.scale)
-        enlarge = enlarger(options.model, options.scale, options.padding)
-        _print_table(evaluate(enlarge, benchmark), options.model, benchmark)
-    except Swin2SRError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    padding = "none" if options.model == BICUBIC else options.padding
-    print(f"\n{signature(benchmark, padding)}")
-    return 0
+        import resource
+    except ImportError:  # Windows
+        return 0
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def _print_table(scores: Iterator[Score], model: str, benchmark: Benchmark) -> None:
-    """A Markdown table, row by row as the scores come, then their mean."""
-    print(f"{model} on {benchmark.name} x{benchmark.scale}\n")
-    print("| image | PSNR (dB) | SSIM | seconds |\n|---|---|---|---|", flush=True)
-    seen = []
-    for score in scores:
-        seen.append(score)
-        _print_row(score)
-    _print_row(mean(seen))
-
-
-def _print_row(score: Score) -> None:
-    print(
-        f"| {score.name} | {score.psnr:.3f} | {score.ssim:.4f} | {score.seconds:.2f} |", flush=True
-    )
+def _unique(values: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for value in values:
+        if value not in found:
+            found.append(value)
+    return found

@@ -48,7 +48,8 @@ def psnr(a: np.ndarray, b: np.ndarray, *, border: int = 0, channel: str = "y") -
     Args:
         a, b: (H, W, 3) or (H, W), uint8, of one shape.
         border: pixels removed on each side first: the scale for super-resolution, else 0.
-        channel: "y" compares ``luma``; "rgb" compares all values as they are.
+        channel: "y" compares ``luma``; "rgb" compares all values as they are: of a grey image the
+            grey value, on which most printed tables score such images.
     Returns:
         10 log10(255^2 / mean squared difference); infinite for equal images.
     Raises:

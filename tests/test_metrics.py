@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
+from PIL import Image
 from skimage.color import rgb2ycbcr
-from skimage.metrics import peak_signal_noise_ratio
+from skimage.data import astronaut
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from swin2sr.degrade import Jpeg
 from swin2sr.errors import ConfigError, KindError, ShapeError
 from swin2sr.metrics import blocking_effect, luma, psnr, psnr_b, ssim
+from swin2sr.resize import imresize
+
+Metric = Callable[..., float]
 
 
 def noise(height: int = 32, width: int = 40, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def picture() -> np.ndarray:
+    """A photograph: (256, 256, 3) uint8."""
+    return np.ascontiguousarray(astronaut()[:256, 128:384])
 
 
 def test_luma_is_matlabs_rgb2ycbcr() -> None:
@@ -46,6 +58,58 @@ def test_psnr_agrees_with_scikit_image_on_rgb() -> None:
     a, b = noise(seed=1), noise(seed=2)
     expected = peak_signal_noise_ratio(a, b, data_range=255)
     assert psnr(a, b, channel="rgb") == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("border", [0, 4])
+@pytest.mark.parametrize("kind", ["colour", "grey"])
+def test_y_scores_are_scikit_images_to_1e_9(kind: str, border: int) -> None:
+    a, b = picture(), imresize(imresize(picture(), 0.25), 4)
+    if kind == "grey":
+        a, b = a[..., 1], b[..., 1]
+    ys = [rgb2ycbcr(np.stack([i] * 3, axis=2) if i.ndim == 2 else i)[..., 0] for i in (a, b)]
+    inner = [y[border : y.shape[0] - border, border : y.shape[1] - border] for y in ys]
+    expected = peak_signal_noise_ratio(*inner, data_range=255)
+    assert psnr(a, b, border=border) == pytest.approx(expected, abs=1e-9)
+    expected = structural_similarity(
+        *inner, data_range=255, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
+    )
+    assert ssim(a, b, border=border) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("metric", [psnr, ssim])
+def test_scores_of_the_grey_value_are_scikit_images_to_1e_9(metric: Metric) -> None:
+    a = picture()[..., 0]
+    b = imresize(imresize(a, 0.25), 4)
+    expected = (
+        peak_signal_noise_ratio(a, b, data_range=255)
+        if metric is psnr
+        else structural_similarity(
+            a.astype(float),
+            b.astype(float),
+            data_range=255,
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+        )
+    )
+    assert metric(a, b, channel="rgb") == pytest.approx(expected, abs=1e-9)
+
+
+def test_the_three_usual_mistakes_are_other_numbers() -> None:
+    hr = picture()
+    sr = imresize(imresize(hr, 0.25), 4)
+    right = psnr(sr, hr, border=4), ssim(sr, hr, border=4)
+
+    def pillow_y(image: np.ndarray) -> np.ndarray:
+        return np.asarray(Image.fromarray(image).convert("YCbCr"))[..., 0][4:-4, 4:-4]
+
+    full_range = peak_signal_noise_ratio(pillow_y(hr), pillow_y(sr), data_range=255)
+    assert right[0] - full_range == pytest.approx(20 * math.log10(255 / 219), abs=0.02)
+    ys = [luma(image)[4:-4, 4:-4] for image in (sr, hr)]
+    default_window = structural_similarity(*ys, data_range=255)
+    assert abs(default_window - right[1]) > 0.005
+    assert abs(psnr(sr, hr) - right[0]) > 0.01
+    assert abs(ssim(sr, hr) - right[1]) > 0.0001
 
 
 def test_equal_images_score_the_maximum() -> None:
@@ -107,6 +171,34 @@ def test_a_step_off_the_grid_is_no_blocking() -> None:
     plane = np.zeros((16, 16))
     plane[:, 7:] = 10
     assert blocking_effect(plane) == 0
+
+
+def written_out_blocking(plane: np.ndarray) -> float:
+    """Yim and Bovik's factor, pair of neighbours by pair of neighbours."""
+    height, width = plane.shape
+    on, off = [], []
+    for y in range(height):
+        for x in range(width - 1):
+            pair = (plane[y, x] - plane[y, x + 1]) ** 2
+            (on if x % 8 == 7 else off).append(pair)
+    for y in range(height - 1):
+        for x in range(width):
+            pair = (plane[y, x] - plane[y + 1, x]) ** 2
+            (on if y % 8 == 7 else off).append(pair)
+    excess = sum(on) / len(on) - sum(off) / len(off)
+    return max(0.0, excess) * 3 / math.log2(min(height, width))
+
+
+def test_psnr_b_is_the_definition_on_a_jpeg() -> None:
+    original = np.ascontiguousarray(picture()[:48, :64])
+    damaged = Jpeg(5)(original)
+    planes = [(damaged[..., c].astype(float), original[..., c].astype(float)) for c in range(3)]
+    assert written_out_blocking(planes[1][0]) > 1
+    expected = [
+        10 * math.log10(255**2 / (np.mean((d - o) ** 2) + written_out_blocking(d)))
+        for d, o in planes
+    ]
+    assert psnr_b(damaged, original) == pytest.approx(np.mean(expected), abs=1e-9)
 
 
 def test_psnr_b_adds_the_blocking_of_the_restored_image_only() -> None:

@@ -1,1 +1,1 @@
-"""Speed and memory against peers, as ratios within one run."""
+"""Speed, memory, size of networks: ``python -m eval.benchmarks.{speed,scaling,counts} --help``."""

@@ -1,226 +1,204 @@
-"""Seconds and peak memory of this package's Swin2SR beside transformers', in one run.
+"""Seconds and peak memory of every network and precision, beside transformers where it has it.
 
-    python -m eval.benchmarks.speed --models lightweight classical --sizes 64 128 256 512
+    python -m eval.benchmarks.speed --models all --sides 64 128 256 --out results/speed
 
-Each network has a process of its own, as its user would, and they run by turns with the same
-weights and the same input, so that a busy machine slows all. The reference is transformers in
-float32; the median of the repeats counts. Memory is the growth of the process's resident set during
-its first call. Weights are random, which changes neither; ``--weights`` takes real ones, and then
-the table's PSNR says what bfloat16 costs.
+Networks run by turns in processes of their own, with the same random weights and the same picture;
+the median of the repeats counts. The reference of each block is transformers in float32, or this
+package in float32 where transformers does not compute the same network. Memory is what the first
+run adds to the process. ``--weights`` takes real weights, and then the last columns say what a
+precision costs in accuracy.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
-import multiprocessing
 import statistics
 import sys
-import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from multiprocessing.connection import Connection
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from swin2sr.checkpoints import load, to_hub, to_native
-from swin2sr.config import Swin2SRConfig
+from eval.benchmarks import networks
+from eval.benchmarks.networks import OURS, PEER
+from eval.benchmarks.output import PRECISIONS, Cap, here, save
+from eval.benchmarks.process import Work, Worker
+from eval.cli import guarded
+from swin2sr.config import RestorationConfig
+from swin2sr.console import Console
 from swin2sr.hardware import available_cores, prepare_process
-from swin2sr.models import Swin2SRForImageSuperResolution
 
-CONFIGS = {
-    "lightweight": Swin2SRConfig(
-        embed_dim=60, depths=(6,) * 4, num_heads=(6,) * 4, upsampler="pixelshuffledirect"
-    ),
-    "classical": Swin2SRConfig(),
-}
-WAYS = ("transformers float32", "transformers bfloat16", "swin2sr float32", "swin2sr bfloat16")
-REFERENCE = WAYS[0]
+COLUMNS = "| model | side | library | precision | s | us/px | x faster | MB | max diff | PSNR dB |"
 
 
 @dataclass(frozen=True)
 class Job:
     """What one process measures.
 
-    Attributes:
-        way: one of ``WAYS``, library and precision.
-        config: shape of the network.
-        size: side of the picture in pixels.
-        weights: name or path of real weights, or None.
+    Args:
+        library, precision, config, weights, device: as ``networks.build``.
+        side: of the picture in pixels.
     """
 
-    way: str
-    config: Swin2SRConfig
-    size: int
-    weights: str | None
+    library: str
+    precision: str
+    config: RestorationConfig
+    side: int
+    weights: str | None = None
+    device: str = "cpu"
 
 
-def build(way: str, config: Swin2SRConfig, weights: str | None) -> torch.nn.Module:
-    """The network of one column, with the same weights in every column."""
-    library, dtype = way.split()
-    if weights:
-        found = load(weights)
-        config, state = found.config, dict(found.state)
-    else:
-        torch.manual_seed(0)
-        state = Swin2SRForImageSuperResolution(config).state_dict()
-    if library == "swin2sr":
-        model: Any = Swin2SRForImageSuperResolution(config)
-        model.load_state_dict(to_native(state))
-    else:
-        import transformers
+@dataclass(frozen=True)
+class Line:
+    """A line of the table; ratio and differences are to the block's first line.
 
-        model = transformers.Swin2SRForImageSuperResolution(
-            transformers.Swin2SRConfig(**{**config.to_dict(), "drop_path_rate": 0.0})
+    Args:
+        seconds: median. peak_bytes: of the first run, or None. faster: ratio of seconds.
+        difference: largest, of outputs in 0..1. psnr: dB between the clipped outputs.
+    """
+
+    model: str
+    side: int
+    library: str
+    precision: str
+    seconds: float
+    peak_bytes: int | None
+    faster: float
+    difference: float
+    psnr: float
+
+    def __str__(self) -> str:
+        memory = "-" if self.peak_bytes is None else f"{self.peak_bytes / 1e6:.0f}"
+        return (
+            f"| {self.model} | {self.side} | {self.library} | {self.precision} "
+            f"| {self.seconds:.3f} | {self.seconds / self.side**2 * 1e6:.2f} | {self.faster:.2f} "
+            f"| {memory} | {self.difference:.1e} | {self.psnr:.1f} |"
         )
-        model.load_state_dict(to_hub(state))
-    return model.to(getattr(torch, dtype)).eval()
 
 
-def picture(size: int) -> Tensor:
-    """A (1, 3, size, size) photograph in 0..1: a crop of scikit-image's astronaut."""
-    from skimage.data import astronaut
-
-    pixels = torch.from_numpy(astronaut()).permute(2, 0, 1)[None].float() / 255
-    return pixels[:, :, :size, :size].contiguous()
-
-
-@torch.inference_mode()
-def run(model: torch.nn.Module, pixels: Tensor) -> Tensor:
-    """One call in the precision of the network."""
-    dtype = next(model.parameters()).dtype
-    own = isinstance(model, Swin2SRForImageSuperResolution)
-    return model(pixels if own else pixels.to(dtype)).reconstruction.float()
-
-
-class Runner:
-    """A network in a process of its own, that runs when told to.
-
-    Use as a context manager; the process ends with it.
-    """
-
-    def __init__(self, job: Job) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._ours, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(job, theirs), daemon=True)
-        self._process.start()
-        theirs.close()
-        self.memory: float = self._ours.recv()
-
-    def seconds(self) -> float:
-        """Run once."""
-        self._ours.send("run")
-        return self._ours.recv()
-
-    def output(self) -> np.ndarray:
-        """The last run's image, (1, 3, H, W) float32."""
-        self._ours.send("output")
-        return self._ours.recv()
-
-    def __enter__(self) -> Runner:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        self._ours.close()
-        self._process.join()
-
-
-def _serve(job: Job, pipe: Connection) -> None:
-    if job.way.startswith("swin2sr"):
+def prepare(job: Job) -> Work:
+    """The work of one process: one call of a network."""
+    if job.library == OURS:
         prepare_process()
     else:
         torch.set_num_threads(available_cores())
-    model = build(job.way, job.config, job.weights)
-    pixels = picture(job.size)
-    run(model, pixels[:, :, :16, :16])
-    output, memory = _growth(model, pixels)
-    pipe.send(memory)
-    while True:
-        try:
-            wanted = pipe.recv()
-        except EOFError:  # the parent is done
-            return
-        if wanted == "output":
-            pipe.send(output.numpy())
-            continue
-        start = time.perf_counter()
-        output = run(model, pixels)
-        pipe.send(time.perf_counter() - start)
+    model = networks.build(job.library, job.config, job.precision, job.weights, job.device)
+    pixels = networks.picture(job.side, job.config.num_channels).to(job.device)
+    if job.library == PEER:  # ours takes float32 and converts
+        pixels = pixels.to(getattr(torch, job.precision))
+
+    @torch.inference_mode()
+    def run(part: torch.Tensor) -> np.ndarray:
+        result: torch.Tensor = model(part).reconstruction
+        return result.float().cpu().numpy()
+
+    small = 2 * job.config.window_size
+    run(pixels[:, :, :small, :small])
+    return lambda: run(pixels)
 
 
-def _growth(model: torch.nn.Module, pixels: Tensor) -> tuple[Tensor, float]:
-    """The result of one run, and by how many MB the resident set grew for it (Linux, else NaN)."""
-    reset = Path("/proc/self/clear_refs")
-    if not reset.exists():
-        return run(model, pixels), math.nan
-    reset.write_text("5")  # the kernel's high-water mark
-    before = _status("VmRSS")
-    output = run(model, pixels)
-    return output, (_status("VmHWM") - before) / 1e3
+def measure(name: str, jobs: Sequence[Job], repeats: int) -> list[Line]:
+    """One block of the table: a line for each job, the first being the reference.
 
-
-def _status(key: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(f"{key}:"))
+    Raises:
+        Swin2SRError: a job that cannot run.
+    """
+    with ExitStack() as stack:
+        workers = [stack.enter_context(Worker(prepare, job, job.device)) for job in jobs]
+        costs = [[worker.run() for worker in workers] for _ in range(repeats)]
+        outputs = [worker.output() for worker in workers]
+    seconds = [statistics.median(c.seconds for c in own) for own in zip(*costs, strict=True)]
+    return [
+        Line(
+            model=name,
+            side=job.side,
+            library=job.library,
+            precision=job.precision,
+            seconds=spent,
+            peak_bytes=first.peak_bytes,
+            faster=seconds[0] / spent,
+            difference=float(np.abs(output - outputs[0]).max()),
+            psnr=psnr(output, outputs[0]),
+        )
+        for job, first, spent, output in zip(jobs, costs[0], seconds, outputs, strict=True)
+    ]
 
 
 def psnr(result: np.ndarray, reference: np.ndarray) -> float:
-    """Of two outputs, in dB with peak 1, both clipped to 0..1."""
+    """Of two outputs, in dB with peak 1, both clipped to 0..1; infinite for equal ones."""
     error = np.square(result.clip(0, 1) - reference.clip(0, 1), dtype=np.float64).mean()
     return math.inf if error == 0 else -10 * math.log10(error)
 
 
-def measure(name: str, jobs: Sequence[Job], repeats: int) -> list[str]:
-    """One block of the table: a line for each job, the first being the reference."""
-    with ExitStack() as stack:
-        runners = [stack.enter_context(Runner(job)) for job in jobs]
-        seconds = [statistics.median(t) for t in zip(*_rounds(runners, repeats), strict=True)]
-        outputs = [runner.output() for runner in runners]
-    lines = []
-    for job, runner, spent, output in zip(jobs, runners, seconds, outputs, strict=True):
-        difference = np.abs(output - outputs[0]).max()
-        lines.append(
-            f"| {name} x2 | {job.size} | {job.way} | {spent:.3f} | {spent / job.size**2 * 1e6:.2f} "
-            f"| {seconds[0] / spent:.2f} | {runner.memory:.0f} | {difference:.1e} "
-            f"| {psnr(output, outputs[0]):.1f} |"
-        )
-    return lines
+def jobs_for(
+    config: RestorationConfig,
+    side: int,
+    precisions: Sequence[str],
+    weights: str | None = None,
+    device: str = "cpu",
+) -> list[Job]:
+    """The block of a network at a size: libraries x precisions, the reference first."""
+    libraries = [PEER, OURS] if networks.has_peer(config) else [OURS]
+    wanted = list(dict.fromkeys(["float32", *precisions]))
+    return [
+        Job(library, precision, config, side, weights, device)
+        for library in libraries
+        for precision in wanted
+        if (library, precision) == (libraries[0], "float32") or precision in precisions
+    ]
 
 
-def _rounds(runners: Sequence[Runner], repeats: int) -> list[list[float]]:
-    return [[runner.seconds() for runner in runners] for _ in range(repeats)]
+def table(options: argparse.Namespace) -> Iterator[Line | str]:
+    """Lines as they are measured, and a word on what is left out."""
+    for name, config in networks.named(options.models).items():
+        cap = Cap(options.most_seconds)
+        for side in sorted(options.sides):
+            if reason := cap.refuses(side**2):
+                yield f"{name}, {side}: left out, {reason}."
+                continue
+            jobs = jobs_for(config, side, options.precisions, options.weights, options.device)
+            repeats = options.repeats if side < 512 else max(1, options.repeats // 2)
+            lines = measure(name, jobs, repeats)
+            cap.add(side**2, max(line.seconds for line in lines))
+            yield from lines
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Entry point."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--models", nargs="+", choices=list(CONFIGS), default=list(CONFIGS))
-    parser.add_argument("--sizes", nargs="+", type=int, default=[64, 128, 256, 512])
-    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
-    parser.add_argument("--repeats", type=int, default=4, help="half of it from 512 pixels up")
-    parser.add_argument("--weights", help="name or path of real weights, for one --models")
-    options = parser.parse_args(arguments)
-    ways = [REFERENCE, *(way for way in options.ways if way != REFERENCE)]
-    print(f"torch {torch.__version__}, {available_cores()} threads")
-    print("| model | side | way | s | us/px | x faster | MB | max diff | PSNR dB |")
-    print("|---|---|---|---|---|---|---|---|---|")
-    for name in options.models:
-        for size in options.sizes:
-            jobs = [Job(way, CONFIGS[name], size, options.weights) for way in ways]
-            repeats = options.repeats if size < 512 else max(1, options.repeats // 2)
-            print("\n".join(measure(name, jobs, repeats)), flush=True)
+def _main(options: argparse.Namespace, console: Console) -> int:
+    page = [here(), "", COLUMNS, "|---" * COLUMNS.count(" | ") + "|---|"]
+    for text in page:
+        console.say(text)
+    lines: list[Line] = []
+    for found in table(options):
+        if isinstance(found, str):
+            console.tell(f"note: {found}")
+            continue
+        lines.append(found)
+        page.append(str(found))
+        console.say(page[-1])
+        save(options.out, "speed", "\n".join(page) + "\n", [asdict(line) for line in lines])
     return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m eval.benchmarks.speed", description=(__doc__ or "").splitlines()[0]
+    )
+    add = parser.add_argument
+    add("--models", nargs="+", default=["swin2sr-lightweight-x2", "swin2sr-classical-x2"])
+    add("--sides", nargs="+", type=int, default=[64, 128, 256, 512], help="pixels [%(default)s]")
+    add("--precisions", nargs="+", choices=PRECISIONS, default=["float32", "bfloat16"])
+    add("--repeats", type=int, default=4, help="half of it from 512 pixels up [%(default)s]")
+    add("--weights", help="name or path of real weights, for one --models")
+    add("--device", default="cpu", help="cpu or cuda [%(default)s]")
+    add("--most-seconds", type=float, default=60.0, help="of one run [%(default)s]")
+    add("--out", type=Path, help="folder for speed.json and speed.md")
+    options = parser.parse_args(arguments)
+    return guarded(lambda console: _main(options, console))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,101 @@
+"""Where two models differ most: the windows worth looking at, out of a run's saved images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from eval import pictures
+from eval.journal import Cell
+from eval.plots import Crop
+from swin2sr import metrics
+
+SIDE = 64  # pixels of a window in the original
+
+
+@dataclass(frozen=True)
+class Window:
+    """Part of an original: its image and its top left corner in pixels."""
+
+    image: str
+    top: int
+    left: int
+    difference: float
+
+
+def most_different(
+    out: Path, cells: tuple[Cell, Cell], images: Sequence[str], count: int = 3
+) -> list[Window]:
+    """The images and windows where the outputs of two cells differ most, one window an image.
+
+    Args:
+        out: a run's folder. cells: two models of one task. images: names to look at.
+        count: how many windows, at most.
+    Returns:
+        Sorted by the mean absolute difference in levels; images that were not saved are left out.
+    """
+    found = []
+    for image in images:
+        pair = [_read(out, cell, image, pictures.output(cell.model)) for cell in cells]
+        if pair[0] is None or pair[1] is None:
+            continue
+        distance = np.abs(pair[0].astype(np.float64) - pair[1])
+        plane = distance if distance.ndim == 2 else distance.mean(axis=2)
+        found.append(_window(image, plane))
+    return sorted(found, key=lambda window: (-window.difference, window.image))[:count]
+
+
+def row(out: Path, cells: Sequence[Cell], window: Window) -> list[Crop]:
+    """A window as the original has it, as the input has it, and as each model made it.
+
+    Args:
+        out: a run's folder. cells: models of one task, in the order to show. window: where.
+    """
+    crops = []
+    original = _read(out, cells[0], window.image, pictures.ORIGINAL)
+    given = _read(out, cells[0], window.image, pictures.INPUT)
+    if original is None or given is None:
+        return []
+    wanted = _cut(original, window)
+    crops.append(Crop("original", wanted))
+    crops.append(Crop("input", _cut(_enlarged(given, cells[0].scale), window)))
+    for cell in cells:
+        output = _read(out, cell, window.image, pictures.output(cell.model))
+        if output is not None:
+            part = _cut(output, window)
+            psnr = metrics.psnr(part, wanted, channel="rgb")
+            crops.append(Crop(f"{cell.model}\n{psnr:.2f} dB here", part))
+    return crops
+
+
+def _window(image: str, plane: np.ndarray) -> Window:
+    """The window of a (H, W) plane with the largest mean, by a table of sums."""
+    height, width = (min(SIDE, side) for side in plane.shape)
+    sums = np.pad(plane.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    totals = (sums[height:, width:] - sums[:-height, width:] - sums[height:, :-width]) + sums[
+        :-height, :-width
+    ]
+    top, left = np.unravel_index(int(totals.argmax()), totals.shape)
+    mean = float(totals[top, left]) / (height * width)
+    return Window(image, int(top), int(left), mean)
+
+
+def _cut(pixels: np.ndarray, window: Window) -> np.ndarray:
+    return pixels[window.top : window.top + SIDE, window.left : window.left + SIDE]
+
+
+def _enlarged(pixels: np.ndarray, scale: int) -> np.ndarray:
+    return pixels.repeat(scale, axis=0).repeat(scale, axis=1)
+
+
+def _read(out: Path, cell: Cell, image: str, stem: str) -> np.ndarray | None:
+    path = pictures.place(out, cell, image) / f"{stem}.png"
+    try:
+        with Image.open(path) as file:
+            return np.array(file)
+    except (OSError, SyntaxError, ValueError):
+        return None

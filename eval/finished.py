@@ -1,0 +1,114 @@
+"""What the folder of a run holds, finished or not, ready to be looked at."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from eval import journal, record, tables
+from eval.journal import Cell, Row
+from eval.protocol import Protocol, headline
+from eval.tables import Mean
+from swin2sr.console import Console
+from swin2sr.errors import ConfigError
+
+Task = tuple[int, str]  # scale and degradation
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run's folder holds."""
+
+    folder: Path
+    record: dict[str, Any]
+    rows: list[Row]
+
+    @classmethod
+    def read(cls, folder: Path, console: Console) -> Run:
+        """Read a folder; an unfinished run's journals count.
+
+        Raises:
+            ConfigError: no run, or one without results. OutputError: it cannot be read.
+        """
+        kept = record.read(folder)
+        if kept is None:
+            raise ConfigError(
+                f"There is no run in {str(folder)!r}.", remedy="Make one with 'run --out'."
+            )
+        rows, notes = journal.read(folder)
+        for note in notes:
+            console.tell(f"note: {note}")
+        if not rows:
+            raise ConfigError(f"The run in {str(folder)!r} has no results yet.")
+        return cls(folder, kept, tables.in_order(rows.values(), list(kept["models"])))
+
+    @property
+    def name(self) -> str:
+        """The folder's own name."""
+        return self.folder.resolve().name
+
+    @cached_property
+    def means(self) -> list[Mean]:
+        """Of every cell, in order."""
+        return tables.means(self.rows, self.record["sets"])
+
+    @property
+    def tasks(self) -> list[Task]:
+        """Scales and degradations, in order."""
+        found = {(mean.cell.scale, mean.cell.degradation) for mean in self.means}
+        return sorted(found, key=lambda t: (t[0], tables.degradation_order(t[1])))
+
+    @property
+    def protocol(self) -> Protocol:
+        """How it was scored."""
+        settings = self.record["settings"]
+        return Protocol(settings["grey"], settings["luma"], settings["make_lr"])
+
+    @property
+    def padding(self) -> str:
+        """Of the networks' inputs; "none" without networks."""
+        learned = [facts for facts in self.record["models"].values() if facts["sha256"]]
+        return str(self.record["settings"]["padding"]) if learned else "none"
+
+    def of(self, task: Task) -> list[Mean]:
+        """The complete cells of a task."""
+        return [m for m in self.means if m.whole and (m.cell.scale, m.cell.degradation) == task]
+
+    def values(self, cell: Cell, metric: str) -> dict[str, float]:
+        """A metric of every image of a cell."""
+        return {r.image: getattr(r.scores, metric) for r in self.rows if r.cell == cell}
+
+
+def pairs(run: Run, against: str | None) -> Iterator[tuple[Cell, Cell]]:
+    """Each model and the next best of its set and task, or each and ``against``."""
+    groups: dict[tuple[str, Task], list[Mean]] = {}
+    for mean in run.means:
+        if mean.whole:
+            groups.setdefault((mean.cell.set, task_of(mean)), []).append(mean)
+    for (_, task), group in groups.items():
+        ranked = sorted(group, key=lambda m: -(m.values[headline(*task)[0]] or 0))
+        if against is None:
+            yield from ((better.cell, worse.cell) for better, worse in pairwise(ranked))
+            continue
+        fixed = next((m.cell for m in ranked if m.cell.model == against), None)
+        if fixed is not None:
+            yield from ((m.cell, fixed) for m in ranked if m.cell != fixed)
+
+
+def seconds_per_megapixel(rows: Sequence[Row]) -> float | None:
+    """The median over images of seconds for a million input pixels; None where none are known.
+
+    The median, since the first image of a process pays for starting up.
+    """
+    rates = [row.seconds / (row.width * row.height) for row in rows if row.seconds > 0]
+    return statistics.median(rates) * 1e6 if rates else None
+
+
+def task_of(found: Mean | Row) -> Task:
+    """The scale and degradation of a figure or an image."""
+    return found.cell.scale, found.cell.degradation

@@ -1,0 +1,62 @@
+"""Images of a run, saved on request: inputs, originals and outputs side by side.
+
+For example ``images/Set5_x2_bicubic/baby/`` with ``original.png``, ``input.png`` and one file a
+model, ``model_bicubic.png``.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from eval.journal import Cell
+from swin2sr.atomic import write_file
+from swin2sr.errors import OutputError
+
+FOLDER = "images"
+ORIGINAL, INPUT = "original", "input"
+_LONGEST = 80  # characters of a file's stem
+
+
+def save(out: Path, cell: Cell, name: str, pictures: dict[str, np.ndarray]) -> None:
+    """Write PNG files, each whole or not at all.
+
+    Args:
+        out: the run's folder. cell, name: which image.
+        pictures: (H, W, 3) or (H, W) uint8 by what they are: ``ORIGINAL``, ``INPUT`` or "output".
+    Raises:
+        OutputError: they cannot be written.
+    """
+    folder = place(out, cell, name)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{str(folder)!r} cannot be made: {error.strerror}.") from error
+    for kind, pixels in pictures.items():
+        stem = kind if kind in (ORIGINAL, INPUT) else output(cell.model)
+        image = Image.fromarray(pixels)
+        write_file(folder / f"{stem}.png", partial(image.save, format="PNG"))
+
+
+def place(out: Path, cell: Cell, name: str) -> Path:
+    """The folder of an image of a cell; the same for every model."""
+    task = f"{cell.set}_x{cell.scale}_{cell.degradation}"
+    return out / FOLDER / safe(task) / safe(name)
+
+
+def output(model: str) -> str:
+    """The stem of a model's output."""
+    return safe(f"model_{model}")
+
+
+def safe(name: str) -> str:
+    """A name as every file system takes it; different names stay different."""
+    plain = re.sub(r"[^\w.+@-]", "_", name, flags=re.ASCII).strip(".")[:_LONGEST]
+    if plain == name:
+        return name
+    return f"{plain}-{sha256(name.encode('utf-8', 'replace')).hexdigest()[:6]}"

@@ -1,0 +1,55 @@
+"""A progress bar: how much is done, what is being worked on, how long the rest will take."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from swin2sr.console import Console
+
+_WIDTH = 24
+
+
+class Bar:
+    """A bar on the terminal's last line; nothing where standard error is no terminal.
+
+    Args:
+        console: where to; None shows nothing. total: steps. clock: seconds, ever growing.
+    """
+
+    def __init__(
+        self, console: Console | None, total: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._console = console
+        self._total = total
+        self._clock = clock
+        self._start = clock()
+        self._done = 0
+
+    def working_on(self, what: str) -> None:
+        """Show what is being done now."""
+        if self._console is not None:
+            self._console.progress(self.line(what))
+
+    def step(self) -> None:
+        """One more is done."""
+        self._done += 1
+
+    def line(self, what: str) -> str:
+        """The bar as text."""
+        filled = _WIDTH * self._done // self._total if self._total else _WIDTH
+        bar = "#" * filled + "." * (_WIDTH - filled)
+        return f"[{bar}] {self._done}/{self._total}{self._left()}  {what}"
+
+    def _left(self) -> str:
+        if not self._done:
+            return ""
+        each = (self._clock() - self._start) / self._done
+        return f", {duration(each * (self._total - self._done))} left"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: "40 s", "12 min", "3.5 h"."""
+    if seconds < 100:
+        return f"{max(1, round(seconds))} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,270 @@
+"""A page of tables, comparisons and plots out of the folders of runs.
+
+    python -m eval report results/scripts results/print --out results
+
+Writes ``README.md``, ``plots/*.png`` and, for model cards, ``cards/*.yml``. Several runs, which may
+differ in their settings, become sections of one page.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from eval import plots, published, tables
+from eval.card import model_index
+from eval.comparison import LEAST, Comparison, compare
+from eval.datasets import SAMPLE
+from eval.figures import figures
+from eval.finished import Run, pairs, seconds_per_megapixel, task_of
+from eval.journal import Cell
+from eval.pictures import safe
+from eval.plan import set_key
+from eval.protocol import headline
+from eval.published import Published
+from eval.tables import Mean, printed
+from swin2sr.atomic import write_bytes
+from swin2sr.console import Console
+from swin2sr.errors import ConfigError, OutputError
+
+PAGE = "README.md"
+COSTS = (
+    "| model | parameters | task | seconds per input megapixel | peak memory, MB |",
+    "|---|---|---|---|---|",
+)
+PRINTED = (
+    "| model | set | task | measured | printed | difference | source |",
+    "|---|---|---|---|---|---|---|",
+)
+COMPARED = (
+    "| set | task | model | against | n | better on | mean | 95 % interval | p |",
+    "|---|---|---|---|---|---|---|---|---|",
+)
+
+
+def report(runs: Sequence[Path], out: Path, against: str | None, console: Console) -> list[Path]:
+    """Write the page of one or more runs.
+
+    Args:
+        runs: folders of ``run --out``. out: where the page goes; made when absent.
+        against: a model's label that all are compared with; None compares each with the next best.
+        console: for notes.
+    Returns:
+        The files written.
+    Raises:
+        ConfigError: a folder without results, two of one name, or an unknown ``against``.
+        OutputError: ``out`` cannot be written.
+    """
+    read = [Run.read(folder, console) for folder in runs]
+    if len({run.name for run in read}) < len(read):
+        raise ConfigError("Two of the runs have folders of one name.", remedy="Rename one.")
+    labels = {label for run in read for label in run.record["models"]}
+    if against is not None and against not in labels:
+        raise ConfigError(
+            f"No model is called {against!r}.", remedy=f"There are: {', '.join(sorted(labels))}."
+        )
+    drawing = find_spec("matplotlib") is not None
+    if not drawing:
+        console.tell("note: without matplotlib there are no plots (pip install matplotlib).")
+    files: dict[str, bytes] = {}
+    sections = []
+    for run in read:
+        drawn = dict(figures(run, against)) if drawing else {}
+        files |= {f"plots/{run.name}_{safe(n)}.png": plots.png(f) for n, f in drawn.items()}
+        files |= dict(_cards(run))
+        sections.append("\n\n".join(_section(run, against, list(drawn))))
+    page = "# Results\n\n" + "\n\n".join(sections) + "\n"
+    files[PAGE] = page.encode("utf-8")
+    return [_write(out / name, content) for name, content in files.items()]
+
+
+def _write(path: Path, content: bytes) -> Path:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{str(path.parent)!r} cannot be made: {error.strerror}.") from error
+    write_bytes(path, content)
+    return path
+
+
+# ---------------------------------------------------------------------------------------- the page
+
+
+def _section(run: Run, against: str | None, drawn: Sequence[str]) -> Iterator[str]:
+    yield f"## {run.name}"
+    yield "\n".join(_facts(run))
+    yield tables.markdown(run.means, run.protocol).rstrip()
+    yield "Best in bold, second underlined, by the figures as printed here."
+    if beside := list(_beside_print(run)):
+        yield "### Beside print"
+        yield "\n".join([*PRINTED, *beside])
+        yield "\n".join(_sources(run))
+    if compared := list(_comparisons(run, against)):
+        yield "### Model against model"
+        yield "\n".join([*COMPARED, *compared])
+        yield (
+            "Differences are per image, first minus second, in dB; n is the number of images. The "
+            "interval is a 95 % percentile bootstrap of the mean, p is of the two-sided Wilcoxon "
+            "signed-rank test, not corrected for the number of comparisons. With fewer than "
+            f"{LEAST} images p cannot fall below 0.05, whatever the models do."
+        )
+    if costs := list(_costs(run)):
+        yield "### Cost"
+        yield "\n".join([*COSTS, *costs])
+    for name in drawn:
+        yield f"![{name}](plots/{run.name}_{safe(name)}.png)"
+
+
+def _facts(run: Run) -> Iterator[str]:
+    settings, versions = run.record["settings"], run.record["versions"]
+    for line in tables.signatures(run.means, run.protocol, run.padding):
+        yield f"- `{line}`"
+    tile = settings["tile"] or "whole images"
+    extra = ", self-ensemble of 8" if settings["self_ensemble"] else ""
+    yield f"- networks: {settings['precision']}, {tile}{extra}, {settings['threads']} thread(s)"
+    yield f"- versions: {', '.join(f'{name} {number}' for name, number in versions.items())}"
+    for session in run.record["sessions"]:
+        places = "; ".join(
+            ", ".join([m["processor"], f"{m['cores']} cores", *m["gpus"]])
+            for m in session["machines"]
+        )
+        yield (
+            f"- measured {session['ended'][:10]}: {session['images']} images in "
+            f"{session['seconds']:.0f} s, {session['processes']} process(es) on {places}"
+        )
+    for key, facts in run.record["sets"].items():
+        name, images, expected = key.rpartition(" x")[0], facts["images"], facts["expected"]
+        if name == SAMPLE:
+            yield f"- **{key} is no standard set**: photographs that come with scikit-image."
+        elif expected not in (None, images):
+            yield f"- **{key} has {images} of {expected} images**: its means are not print's."
+    for name, scale in dict.fromkeys(
+        (m.cell.set, m.cell.scale) for m in run.means if m.lr == "files"
+    ):
+        yield f"- **{name} x{scale}: small images that are not MATLAB's bicubic**, unlike print's."
+    missing = [m for m in run.means if not m.whole]
+    for mean in missing:
+        cell = mean.cell
+        yield f"- **unfinished**: {cell.model} on {cell.set}: {mean.count} of {mean.of} images"
+
+
+def _beside_print(run: Run) -> Iterator[str]:
+    for mean, figure in _printed(run):
+        ours, theirs, differences = [], [], []
+        names = {n: name for name in (*headline(*task_of(mean)), "psnr_b") for n in [_bare(name)]}
+        for metric, value in figure.figures.items():
+            own = mean.values[names[metric]]
+            if own is None:
+                continue
+            ours.append(printed(own, metric))
+            theirs.append(printed(value, metric))
+            differences.append(_signed(own - value, 2 if "psnr" in metric else 4))
+        cell = mean.cell
+        mark = " *" if figure.note else ""
+        yield (
+            f"| {cell.model} | {cell.set} | {tables.task_title(cell.scale, cell.degradation)} "
+            f"| {' / '.join(ours)} | {' / '.join(theirs)}{mark} | {' / '.join(differences)} "
+            f"| [{figure.source}]({figure.url}), {figure.table} |"
+        )
+
+
+def _sources(run: Run) -> Iterator[str]:
+    notes = dict.fromkeys(
+        (figure.model, figure.table, figure.note) for _, figure in _printed(run) if figure.note
+    )
+    for model, table, note in notes:
+        yield f"- \\* {model}, {table}: {note}"
+    if any(mean.cell.set == "Set14" for mean, _ in _printed(run)):
+        how = "on the grey value" if run.protocol.grey_at(2) == "raw" else "as RGB"
+        yield (
+            f"- Print scores Set14's grey images on the grey value; here they count {how} "
+            "(`--grey`)."
+        )
+
+
+def _printed(run: Run) -> Iterator[tuple[Mean, Published]]:
+    """Cells with a figure in print, where the set here is the set of print."""
+    for mean in run.means:
+        cell = mean.cell
+        if not (mean.whole and _is_the_set(run, mean)):
+            continue
+        name = run.record["models"].get(cell.model, {}).get("name", cell.model)
+        for channel in _channels(run, cell):
+            figure = published.find(name, cell.set, cell.scale, cell.degradation, channel)
+            if figure is not None:
+                yield mean, figure
+
+
+def _channels(run: Run, cell: Cell) -> tuple[str, ...]:
+    """Which channel of print the headline figures of a cell compare with."""
+    if run.protocol.luma or cell.set == "Classic5":
+        return ("grey",)
+    return ("rgb",) if headline(cell.scale, cell.degradation)[0] == "psnr_rgb" else ("y",)
+
+
+def _comparisons(run: Run, against: str | None) -> Iterator[str]:
+    for one, other, found in _compared(run, against):
+        yield (
+            f"| {one.set} | {tables.task_title(one.scale, one.degradation)} "
+            f"| {one.model} | {other.model} | {found.n} | {found.wins} | {found.difference:+.3f} "
+            f"| {found.low:+.3f} to {found.high:+.3f} | {found.p:.2g} |"
+        )
+
+
+def _compared(run: Run, against: str | None) -> Iterator[tuple[Cell, Cell, Comparison]]:
+    for pair in pairs(run, against):
+        metric = headline(pair[0].scale, pair[0].degradation)[0]
+        first, second = (run.values(cell, metric) for cell in pair)
+        if all(math.isfinite(value) for side in (first, second) for value in side.values()):
+            images = sorted(first)
+            found = compare([first[image] for image in images], [second[i] for i in images])
+            yield (*pair, found)
+
+
+def _costs(run: Run) -> Iterator[str]:
+    for label, facts in run.record["models"].items():
+        for task in run.tasks:
+            own = [r for r in run.rows if r.cell.model == label and task_of(r) == task]
+            seconds = seconds_per_megapixel(own)
+            if not own or seconds is None:
+                continue
+            peak = max((r.peak_bytes or 0 for r in own), default=0)
+            count = facts.get("parameters")
+            yield (
+                f"| {label} | {f'{count:,}' if count else '-'} | {tables.task_title(*task)} "
+                f"| {seconds:.2f} | {peak / 1e6:.0f} |"
+            )
+
+
+def _is_the_set(run: Run, mean: Mean) -> bool:
+    """Whether a mean is of what its set's name promises: not of a part of it, nor of samples."""
+    facts = run.record["sets"].get(set_key(mean.cell.set, mean.cell.scale), {})
+    return mean.cell.set != SAMPLE and facts.get("expected") in (None, mean.of)
+
+
+def _signed(value: float, decimals: int) -> str:
+    """A difference with its sign; what rounds to zero has none."""
+    text = f"{value:+.{decimals}f}"
+    return text if float(text) else text[1:]
+
+
+def _bare(metric: str) -> str:
+    """A metric's name without its channel, as print gives it."""
+    return metric.removesuffix("_rgb")
+
+
+def _cards(run: Run) -> Iterator[tuple[str, bytes]]:
+    """``model-index`` of every network, by file name."""
+    lines = tables.signatures(run.means, run.protocol, run.padding)
+    keys = dict.fromkeys((mean.cell.set, mean.cell.scale, mean.lr) for mean in run.means)
+    signatures = {
+        (name, scale): line.partition(": ")[2]
+        for (name, scale, _), line in zip(keys, lines, strict=True)
+    }
+    for label, facts in run.record["models"].items():
+        own = [m for m in run.means if m.cell.model == label and _is_the_set(run, m)]
+        text = model_index(label, own, signatures) if facts["sha256"] else ""
+        if text:
+            yield f"cards/{run.name}_{safe(label)}.yml", text.encode("utf-8")
