@@ -223,31 +223,43 @@ class Swin2SRImageProcessor(ImageProcessor):
         return super().from_dict({**values, "size_divisor": divisor})
 
     @classmethod
-    def from_pretrained(cls, name: str | os.PathLike[str]) -> Self:
-        """The processor that belongs to a model; nothing is downloaded.
+    def from_pretrained(
+        cls,
+        name: str | os.PathLike[str],
+        *,
+        revision: str | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
+        local_files_only: bool = False,
+    ) -> Self:
+        """The processor that belongs to a model.
 
         The files published with models hold the defaults, and so a divisor of 8 even for a window
-        of 7; for published models the window is the registry's instead.
+        of 7; for published models the window is the registry's instead, and nothing is downloaded.
 
         Args:
-            name: folder with ``preprocessor_config.json``, or else a model's ``config.json``; or
-                a published model's name, alias or Hub id.
+            name: a published model's name, alias or Hub id; or else a folder or Hub id with
+                ``preprocessor_config.json``, or with a model's ``config.json`` alone.
+            revision, cache_dir, local_files_only: as ``checkpoints.load``.
         Raises:
-            WeightsError: not_found, no such folder or model.
+            WeightsError: not_found, no such folder or model; offline or download.
             ConfigError: a file that cannot be read or used.
         """
-        place = Place.of(name)
+        place = Place.of(
+            name, revision=revision, cache_dir=cache_dir, local_files_only=local_files_only
+        )
         entry = checkpoints.find(name) if isinstance(name, str) else None
-        if Path(name).is_dir() and (entry is None or entry.source != "packaged"):
-            # In the order weights are looked for: what is packaged, the folder, what is published.
+        # In the order weights are looked for: what is packaged, the folder, what is published.
+        if entry is None or (entry.source != "packaged" and Path(name).is_dir()):
             if (values := place.read(PROCESSOR)) is not None:
                 return cls.from_dict(values)
             if (values := place.read(MODEL)) is not None:
                 return cls(size_divisor=restoration_config(values).window_size)
         if entry is None:
-            text = f"{str(name)!r} is neither a folder with {PROCESSOR} nor a published model."
-            remedy = "Make one: Swin2SRImageProcessor(size_divisor=model.config.window_size)."
-            raise WeightsError(text, code="not_found", remedy=remedy)
+            raise WeightsError(
+                f"{place.name!r} holds neither {PROCESSOR} nor {MODEL}.",
+                code="not_found",
+                remedy="Make one: Swin2SRImageProcessor(size_divisor=model.config.window_size).",
+            )
         return cls(size_divisor=entry.config.window_size)
 
 

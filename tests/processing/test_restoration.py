@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from swin2sr import Swin2SRConfig, Swin2SRForImageSuperResolution, list_models
+from swin2sr.checkpoints.cache import HubFile
 from swin2sr.errors import (
     ConfigError,
     ImageError,
@@ -218,7 +219,7 @@ def test_h5_the_class_itself_takes_a_models_name(tmp_path: Path) -> None:
     assert Swin2SRImageProcessor("caidas/swin2SR-lightweight-x2-64").size_divisor == 8
     assert Swin2SRImageProcessor(str(tmp_path), size_divisor=3).size_divisor == 3
     with pytest.raises(WeightsError):
-        Swin2SRImageProcessor("nobody/nothing")
+        Swin2SRImageProcessor("nothing here")
 
 
 def test_h5_a_models_folder_brings_its_window(tmp_path: Path) -> None:
@@ -229,12 +230,47 @@ def test_h5_a_models_folder_brings_its_window(tmp_path: Path) -> None:
 
 
 def test_an_unknown_name_is_not_found(tmp_path: Path) -> None:
-    for name in ("nobody/nothing", tmp_path):
+    for name in ("nothing here", tmp_path):
         with pytest.raises(WeightsError) as raised:
             Swin2SRImageProcessor.from_pretrained(name)
         assert raised.value.code == "not_found"
     with pytest.raises(KindError):
         Swin2SRImageProcessor.from_pretrained(8)  # type: ignore[arg-type]
+
+
+def test_any_repository_brings_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    there: dict[str, Any] = {
+        "preprocessor_config.json": {"pad_size": 12},
+        "config.json": {"model_type": "swinir", "window_size": 7},
+    }
+    asked = []
+
+    def fetch(file: HubFile) -> Path:
+        asked.append((file.repo, file.filename, file.revision))
+        if file.filename not in there:
+            raise WeightsError("There is no such file.", code="not_found")
+        (tmp_path / file.filename).write_text(json.dumps(there[file.filename]))
+        return tmp_path / file.filename
+
+    def divisor(**options: Any) -> int:
+        read = Swin2SRImageProcessor.from_pretrained("me/mine", cache_dir=tmp_path, **options)
+        return read.size_divisor
+
+    monkeypatch.setattr(HubFile, "fetch", fetch)
+    assert divisor(revision="v2") == 12
+    assert asked == [("me/mine", "preprocessor_config.json", "v2")]
+    del there["preprocessor_config.json"]
+    assert divisor() == 7
+    with pytest.raises(WeightsError) as raised:
+        divisor(local_files_only=True)
+    assert raised.value.code == "offline"
+    del there["config.json"]
+    with pytest.raises(WeightsError) as raised:
+        divisor()
+    assert raised.value.code == "not_found"
+    asked.clear()
+    assert Swin2SRImageProcessor.from_pretrained("swin2sr-jpeg").size_divisor == 7
+    assert asked == []
 
 
 def test_what_is_saved_comes_back(tmp_path: Path) -> None:
