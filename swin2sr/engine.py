@@ -24,6 +24,7 @@ from swin2sr import hardware
 from swin2sr.errors import ConfigError, JobError, ShapeError
 from swin2sr.nn.windows import pad_to_windows
 from swin2sr.processing import to_tensor
+from swin2sr.sample import sample_picture
 from swin2sr.tiling import Plan, Tile, round_up
 
 DTYPES = {
@@ -139,6 +140,11 @@ class Engine:
     def item_size(self) -> int:
         """Bytes of one number in the network."""
         return DTYPES[self.precision].itemsize
+
+    @property
+    def lock(self) -> threading.RLock:
+        """Held by whoever runs the network: for those who reach into it."""
+        return self._lock
 
     def run(self, pixels: Tensor, cancel: Cancel | None = None) -> tuple[Tensor, bool]:
         """Run the network once.
@@ -353,25 +359,6 @@ def turned(array: np.ndarray, turn: int) -> np.ndarray:
 def cancelled() -> JobError:
     """The error of a job that was asked to stop."""
     return JobError("The job was cancelled.", code="cancelled")
-
-
-def sample_picture(side: int, channels: int) -> Tensor:
-    """A small picture with what photographs have: shades, edges, stripes and grain.
-
-    Args:
-        side: pixels.
-        channels: any number; each has its own shade.
-    Returns:
-        (1, channels, side, side) float32 in 0..1, the same on every machine.
-    """
-    y, x = torch.meshgrid(*2 * (torch.linspace(0, 1, side),), indexing="ij")
-    shade = 0.2 + 0.5 * x * y
-    disc = ((x - 0.6) ** 2 + (y - 0.4) ** 2 < 0.05).float()
-    stripes = ((x * 12).long() % 2 == 0) & (y > 0.7)
-    grain = torch.randn(side, side, generator=torch.Generator().manual_seed(20)) * 0.02
-    picture = shade + 0.4 * disc - 0.2 * stripes.float() + grain
-    tints = 1.0 - 0.15 * torch.arange(channels).remainder(4)
-    return (picture * tints[:, None, None])[None].clamp(0, 1)
 
 
 def _padded(one: Pass, window: int) -> Tensor:

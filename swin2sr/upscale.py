@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Generator, Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypedDict, Unpack, overload
@@ -162,6 +163,11 @@ class Upscaler:
     def precision(self) -> str:
         """The number format in use. With "auto" the first question tries the network briefly."""
         return self._engine.precision
+
+    @property
+    def lock(self) -> AbstractContextManager[bool]:
+        """Nobody else runs the network while this context lasts: for looking into it."""
+        return self._engine.lock
 
     def __repr__(self) -> str:
         return f"Upscaler({self.name!r}, scale={self.scale}, device={str(self.device)!r})"

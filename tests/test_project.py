@@ -56,6 +56,7 @@ LAYERS = (
     "report",
     "tiling",
     "hardware",
+    "sample",
     "engine",
     "budget",
     "upscale",

@@ -25,7 +25,6 @@ from swin2sr.inspect.subject import (
     chosen_layers,
     run,
     subject,
-    watching,
 )
 from swin2sr.nn.blocks import Block
 from swin2sr.nn.windows import fold_indices
@@ -132,8 +131,7 @@ def attention_to(
         maps[block] = fold(weights, seen.size).cpu().clone()
 
     watched = [seen.blocks[i] for i in sorted(set(order))]
-    with watching({block: [Before(look)] for block in watched}):
-        run(seen, last=watched[-1])
+    run(seen, {block: [Before(look)] for block in watched}, last=watched[-1])
     return torch.stack([maps[seen.blocks[i]] for i in order])
 
 
@@ -227,8 +225,7 @@ def attention_statistics(
         sums[block] = _statistics(block, tokens)
 
     watched = [seen.blocks[i] for i in sorted(set(order))]
-    with watching({block: [Before(look)] for block in watched}):
-        run(seen, last=watched[-1])
+    run(seen, {block: [Before(look)] for block in watched}, last=watched[-1])
     distance, entropy = (torch.stack([sums[seen.blocks[i]][k] for i in order]) for k in (0, 1))
     return AttentionStatistics(distance, entropy, tuple(seen.labels[i] for i in order))
 
@@ -284,8 +281,7 @@ def rollout(model: Any, image: Any, pixel: tuple[int, int], residual: float = 0.
             mean[some] = weights.mean(1).cpu()
         kept[block] = mean
 
-    with watching({block: [Before(look)] for block in seen.blocks}):
-        run(seen, last=seen.blocks[-1])
+    run(seen, {block: [Before(look)] for block in seen.blocks}, last=seen.blocks[-1])
     flow = torch.zeros(seen.padded)
     flow[row, column] = 1.0
     steps = []

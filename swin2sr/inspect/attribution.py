@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -163,13 +163,14 @@ class _Part:
 
     Attributes:
         rows, columns: of the input.
-        network: from it to the output.
+        network: from it to the output. lock: held while it runs.
         patch: rows and columns of the patch, in the part's output.
     """
 
     rows: slice
     columns: slice
     network: nn.Module
+    lock: AbstractContextManager[Any]
     patch: tuple[slice, slice]
 
     def take(self, pixels: Tensor) -> Tensor:
@@ -195,14 +196,15 @@ def _surroundings(seen: Subject, box: tuple[int, int, int]) -> _Part:
         last = -(-(math.ceil((start + side) / scale) + margin) // window) * window
         spans.append(slice(first, min(last, length)))
         patch.append(slice(start - first * scale, start - first * scale + side))
-    return _Part(spans[0], spans[1], seen.network, (patch[0], patch[1]))
+    return _Part(spans[0], spans[1], seen.network, seen.lock, (patch[0], patch[1]))
 
 
 def _gradient(part: _Part, picture: Tensor, objective: Callable[[Tensor], Tensor]) -> Tensor:
     """Gradient of a number made of the patch with respect to the part's pixels."""
-    with torch.enable_grad(), evaluating(part.network), _only_input(part.network):
+    network = part.network
+    with part.lock, torch.enable_grad(), evaluating(network), _only_input(network):
         pixels = part.take(picture).detach().clone().requires_grad_()
-        output = part.network(pixels).reconstruction
+        output = network(pixels).reconstruction
         (gradient,) = torch.autograd.grad(objective(output[:, :, *part.patch]), pixels)
     return gradient.nan_to_num()  # a flat patch has no slope where its magnitude is 0
 

@@ -17,11 +17,11 @@ from swin2sr.errors import ConfigError, JobError, ShapeError
 from swin2sr.inspect.subject import (
     After,
     Before,
+    Subject,
     checked_choice,
     evaluating,
     run,
     subject,
-    watching,
 )
 from swin2sr.models.restoration import Trunk
 from swin2sr.nn.blocks import Block, Watcher
@@ -92,16 +92,20 @@ def hidden_states(
         after = After(lambda block, tokens: keep(place[block], tokens))
         watchers: dict[Block, list[Watcher]] = {block: [after] for block in seen.blocks}
         watchers[seen.blocks[0]].append(Before(lambda _, tokens: keep(0, tokens)))
-        with watching(watchers):
-            run(seen, last=seen.blocks[max(max(order), 1) - 1])
+        run(seen, watchers, last=seen.blocks[max(max(order), 1) - 1])
     else:
-        _keep_groups(seen.trunk, seen.pixels, keep)
+        _keep_groups(seen, keep)
     maps = torch.stack([kept[index] for index in order])
     return HiddenStates(maps, tuple(labels[index] for index in order))
 
 
-def _keep_groups(trunk: Trunk, pixels: Tensor, keep: Callable[[int, Tensor], None]) -> None:
+def _keep_groups(seen: Subject, keep: Callable[[int, Tensor], None]) -> None:
     """Run the trunk and hand over its maps, (1, H', W', C), as ``hidden_states`` numbers them."""
+    with seen.lock:
+        _run_with_hooks(seen.trunk, seen.pixels, keep)
+
+
+def _run_with_hooks(trunk: Trunk, pixels: Tensor, keep: Callable[[int, Tensor], None]) -> None:
     handles = [
         trunk.conv_first.register_forward_hook(
             lambda _, given, made: keep(0, made.permute(0, 2, 3, 1))
@@ -270,6 +274,5 @@ def stream_growth(model: Any, image: Any) -> Tensor:
 
     watchers: dict[Block, list[Watcher]] = {block: [After(measure)] for block in seen.blocks}
     watchers[seen.blocks[0]].insert(0, Before(measure))
-    with watching(watchers):
-        run(seen)
+    run(seen, watchers)
     return torch.stack(sizes)

@@ -6,8 +6,9 @@ before and after each block, and nothing is kept but what they take.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,8 @@ from swin2sr.models.restoration import RestorationNetwork, Trunk
 from swin2sr.nn.blocks import Block, Watcher
 from swin2sr.upscale import Upscaler
 
+_ONE_AT_A_TIME = threading.RLock()  # for networks that nobody else knows to be in use
+
 
 class _EnoughError(Exception):
     """The run need not go on: all that was wanted has been seen."""
@@ -35,6 +38,7 @@ class Subject:
         trunk: the network without its head.
         network: the network with its head, None for a bare trunk.
         pixels: (1, C, H, W) float32 in 0..1, on the network's device.
+        lock: held while the network runs, so that watchers see nobody else's pictures.
         blocks: its layers in order; a label such as "group 2, layer 3" for each in ``labels``.
     """
 
@@ -43,6 +47,7 @@ class Subject:
     pixels: Tensor
     blocks: tuple[Block, ...]
     labels: tuple[str, ...]
+    lock: AbstractContextManager[Any]
 
     @property
     def size(self) -> tuple[int, int]:
@@ -77,7 +82,8 @@ def subject(model: Any, image: Any) -> Subject:
         for group, depth in enumerate(trunk.config.depths)
         for layer in range(depth)
     )
-    return Subject(trunk, network, planes.to(parameter.device), layers_of(trunk), labels)
+    lock = model.lock if isinstance(model, Upscaler) else _ONE_AT_A_TIME
+    return Subject(trunk, network, planes.to(parameter.device), layers_of(trunk), labels, lock)
 
 
 def layers_of(model: Any) -> tuple[Block, ...]:
@@ -130,7 +136,7 @@ def checked_choice(what: str, asked: Sequence[int] | int | None, count: int) -> 
 
 
 @contextmanager
-def watching(watchers: Mapping[Block, Sequence[Watcher]]) -> Iterator[None]:
+def _watching(watchers: Mapping[Block, Sequence[Watcher]]) -> Iterator[None]:
     """Show each block's maps to its watchers while the context lasts."""
     for block, several in watchers.items():
         block.watchers.extend(several)
@@ -154,15 +160,20 @@ def evaluating(module: nn.Module) -> Iterator[None]:
             part.training = mode
 
 
-def run(subject: Subject, last: Block | None = None) -> None:
+def run(
+    subject: Subject, watchers: Mapping[Block, Sequence[Watcher]], last: Block | None = None
+) -> None:
     """Run the trunk over the picture, without gradients.
 
     Args:
         subject: what to run.
+        watchers: who is shown the maps of which block.
         last: the block after which the run ends; None runs to the end.
     """
-    ending = {last: [_Stop()]} if last is not None else {}
-    with torch.inference_mode(), evaluating(subject.trunk), watching(ending):
+    everyone = {block: [*several] for block, several in watchers.items()}
+    if last is not None:
+        everyone.setdefault(last, []).append(_Stop())
+    with subject.lock, torch.inference_mode(), evaluating(subject.trunk), _watching(everyone):
         try:
             subject.trunk.features(subject.trunk.prepare(subject.pixels))
         except _EnoughError:

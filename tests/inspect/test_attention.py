@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -222,3 +223,15 @@ def test_fold_keeps_sums() -> None:
         folded = fold(maps, size)
         assert folded.shape == (3, *size)
         torch.testing.assert_close(folded.sum((1, 2)), maps.sum((1, 2)))
+
+
+def test_nobody_else_runs_the_network_meanwhile() -> None:
+    """A watcher must never be shown the picture of another thread."""
+    up, image = Upscaler(make(), device="cpu"), picture(16, 16)
+    wanted = attention_to(up, image, (5, 5))
+    with ThreadPoolExecutor(1) as pool:
+        with up.lock:
+            waiting = pool.submit(attention_to, up, image, (5, 5))
+            with pytest.raises(TimeoutError):
+                waiting.result(timeout=0.3)
+        torch.testing.assert_close(waiting.result(timeout=30), wanted)
