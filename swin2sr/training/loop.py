@@ -11,7 +11,7 @@ import math
 import shutil
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from swin2sr.errors import ConfigError, JobError, OutputError, Swin2SRError
 from swin2sr.training import log
 from swin2sr.training.data import Pairs, compressed, find_images, read_images, split
 from swin2sr.training.interrupts import Interrupts, remembered
+from swin2sr.training.lock import alone
 from swin2sr.training.losses import Objective, narrow_attention
 from swin2sr.training.patches import Batch, Patches, ahead
 from swin2sr.training.processes import Here, join
@@ -88,7 +89,7 @@ def train(
         JobError: "bad_values" as soon as the loss or the gradient is not finite; "memory".
         ConfigError: the images do not suit, or the checkpoint belongs to another recipe.
         ImageError: an image cannot be read. WeightsError: a checkpoint cannot be read or used.
-        OutputError: ``out`` or ``cache`` cannot be written.
+        OutputError: ``out`` or ``cache`` cannot be written, or another run works in ``out``.
         KeyboardInterrupt: after Ctrl-C or SIGTERM, with a checkpoint of the last whole step.
     """
     with join(device) as here:
@@ -98,11 +99,12 @@ def train(
             out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"Cannot make the folder {str(out)!r}: {error}.") from error
-        run = _Run(recipe, out, here, say, progress)
-        run.prepare(data, cache or out / CACHE, resume)
-        last = recipe.steps if stop_at is None else min(stop_at, recipe.steps)
-        with narrow_attention(recipe), remembered() as interrupts:
-            run.work(last, minutes, interrupts)
+        with alone(out) if here.first else nullcontext():
+            run = _Run(recipe, out, here, say, progress)
+            run.prepare(data, cache or out / CACHE, resume)
+            last = recipe.steps if stop_at is None else min(stop_at, recipe.steps)
+            with narrow_attention(recipe), remembered() as interrupts:
+                run.work(last, minutes, interrupts)
         state = run.state
         return Result(state.step, state.seconds, state.val_psnr, out / CHECKPOINT, out / log.LOG)
 

@@ -25,7 +25,10 @@ def take_over(model: nn.Module, source: str) -> str:
         WeightsError: the weights cannot be had, or nothing of them fits.
     """
     found = checkpoints.load(source, need_head=False)
-    taken, total = copy_matching(model, found.state)
+    state = found.state
+    if not found.has_head:
+        state = {f"trunk.{name}": value for name, value in state.items()}
+    taken, total = copy_matching(model, state)
     if not taken:
         raise WeightsError(
             f"Nothing of {found.name!r} ({checkpoints.describe(found.config)}) fits this network.",

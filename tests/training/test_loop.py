@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import signal
+import sys
 import threading
 from dataclasses import replace
 from importlib.util import find_spec
@@ -223,7 +224,7 @@ def test_a_step_is_the_optimizers(
     recipe: Recipe, pictures: Path, tmp_path: Path, optimizer: str
 ) -> None:
     """Of Adam's first step all is known but the sign: the rate, and AdamW's decay beside it."""
-    decayed = replace(recipe, optimizer=optimizer, weight_decay=0.5, lr=1e-2, warmup=0)
+    decayed = replace(recipe, optimizer=optimizer, weight_decay=0.5, lr=4e-2, warmup=4)
     train(decayed, pictures, tmp_path / "out", stop_at=1)
     before = begin(decayed, torch.device("cpu")).model.state_dict()
     name = "trunk.conv_first.weight"
@@ -239,6 +240,22 @@ def test_long_gradients_are_cut(recipe: Recipe, pictures: Path, tmp_path: Path) 
         moments = saved(tmp_path / str(clip))["optimizer"]["state"].values()
         length = torch.cat([m["exp_avg"].flatten() for m in moments]).norm() / (1 - 0.9)
         assert float(length) == pytest.approx(clip, rel=1e-3)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="locks of POSIX")
+def test_io_10_two_runs_do_not_share_a_folder(
+    recipe: Recipe, pictures: Path, tmp_path: Path
+) -> None:
+    refused = []
+
+    def begin_another(line: str) -> None:
+        with pytest.raises(OutputError, match="Another run"):
+            train(recipe, pictures, tmp_path / "out")
+        refused.append(line)
+
+    train(recipe, pictures, tmp_path / "out", stop_at=2, progress=begin_another)
+    assert len(refused) == 2
+    assert train(recipe, pictures, tmp_path / "out").step == recipe.steps
 
 
 def test_the_folder_of_the_images_is_not_that_of_the_run(recipe: Recipe, pictures: Path) -> None:
@@ -310,7 +327,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(
     with pytest.raises(OutputError, match="No space left"):
         train(recipe, pictures, out)
     assert (out / "checkpoint.pt").read_bytes() == before
-    names = ["cache", "checkpoint.pt", "log.csv"]
+    names = [".lock", "cache", "checkpoint.pt", "log.csv"]
     assert sorted(path.name for path in out.iterdir()) == names
 
 

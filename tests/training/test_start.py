@@ -11,7 +11,7 @@ import torch
 from swin2sr import checkpoints
 from swin2sr.config import SwinIRConfig
 from swin2sr.errors import ConfigError, WeightsError
-from swin2sr.models import restoration_model
+from swin2sr.models import Swin2SRModel, restoration_model
 from swin2sr.training import Recipe, finetune_recipe, train
 from swin2sr.training.start import copy_matching, take_over
 
@@ -55,6 +55,14 @@ def test_a_trunk_of_another_scale_is_taken_over_and_counted(
     for kind in ("model", "average"):
         for name in ("trunk.conv_first.weight", "trunk.groups.0.blocks.1.mlp.fc1.weight"):
             torch.testing.assert_close(saved[kind][name], given[name], rtol=0, atol=1e-12)
+
+
+def test_a_trunk_without_head_is_enough_to_begin_with(recipe: Recipe, tmp_path: Path) -> None:
+    Swin2SRModel(recipe.config).save_pretrained(tmp_path / "trunk")
+    model = restoration_model(recipe.config)
+    total = len(model.state_dict())
+    told = take_over(model, str(tmp_path / "trunk"))
+    assert told == f"{total - 2} of {total} parameters begin with 'trunk'"
 
 
 def test_weights_of_which_nothing_fits_are_refused(recipe: Recipe) -> None:
@@ -108,8 +116,6 @@ def test_names_of_fine_tuned_weights_are_names_of_files(weights: Path, tmp_path:
 
 
 def test_a_trunk_cannot_be_fine_tuned(recipe: Recipe, tmp_path: Path) -> None:
-    from swin2sr import Swin2SRModel
-
     Swin2SRModel(recipe.config).save_pretrained(tmp_path / "trunk")
     with pytest.raises(WeightsError, match="without reconstruction head"):
         finetune_recipe(str(tmp_path / "trunk"))
