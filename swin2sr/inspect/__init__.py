@@ -1,4 +1,4 @@
-"""Looking inside the restoration networks: attention, features, attribution, position biases."""
+"""Looking inside: attention, features, attribution, position biases."""
 
 from swin2sr.inspect.attention import (
     AttentionStatistics,
@@ -12,6 +12,7 @@ from swin2sr.inspect.attribution import (
     effective_receptive_field,
     local_attribution,
 )
+from swin2sr.inspect.backbones import backbone_attention_to
 from swin2sr.inspect.features import (
     HiddenStates,
     Spectrum,
@@ -32,6 +33,7 @@ __all__ = [
     "added_spectrum",
     "attention_statistics",
     "attention_to",
+    "backbone_attention_to",
     "channel_norms",
     "diffusion_index",
     "effective_receptive_field",

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from swin2sr.errors import ConfigError
 from swin2sr.inspect.subject import (
@@ -80,14 +81,22 @@ def matrices(block: Block, tokens: Tensor, windows: Windows) -> Iterator[tuple[T
     Args:
         block: the layer.
         tokens: (1, H, W, dim), what goes into it.
-        windows: of the map.
+        windows: of the map; where they reach beyond it, the attention sees zeros there.
     Yields:
         (m,) indices into ``windows`` and their (m, heads, N, N) float32 weights.
     """
+    below, right = (
+        int(places.max()) + 1 - side
+        for places, side in zip((windows.rows, windows.columns), tokens.shape[1:3], strict=True)
+    )
+    whole = below <= 0 and right <= 0
+    if not whole:
+        tokens = F.pad(block.attended(tokens), (0, 0, 0, max(0, right), 0, max(0, below)))
     for kind in windows.kinds.unique().tolist():
         for some in (windows.kinds == kind).nonzero()[:, 0].split(STRIP_WINDOWS):
             part = Windows(windows.rows[some], windows.columns[some], windows.kinds[some])
-            inside = block.attended(part.take(tokens))
+            inside = part.take(tokens)
+            inside = block.attended(inside) if whole else inside
             _, weights = block.attention(inside, [(len(some), kind)], None, True)
             assert weights is not None
             yield some, weights.float()
@@ -143,9 +152,11 @@ def query_weights(block: Block, tokens: Tensor, row: int, column: int) -> Tensor
         tokens: (1, H, W, dim), what goes into it.
         row, column: of the token.
     Returns:
-        (heads, H, W) float32, each head's sum is 1.
+        (heads, H', W') float32, each head's sum is 1; H' and W' are H and W, rounded up to whole
+        windows.
     """
-    size = tokens.shape[1:3]
+    side, _ = block.attention.fit(tokens.shape[1], tokens.shape[2])
+    size = [-(-length // side) * side for length in tokens.shape[1:3]]
     mask = torch.zeros(size, dtype=torch.bool)
     mask[row, column] = True
     window = windows_over(block, mask)

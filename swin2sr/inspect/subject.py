@@ -136,7 +136,7 @@ def checked_choice(what: str, asked: Sequence[int] | int | None, count: int) -> 
 
 
 @contextmanager
-def _watching(watchers: Mapping[Block, Sequence[Watcher]]) -> Iterator[None]:
+def watching(watchers: Mapping[Block, Sequence[Watcher]]) -> Iterator[None]:
     """Show each block's maps to its watchers while the context lasts."""
     for block, several in watchers.items():
         block.watchers.extend(several)
@@ -173,7 +173,7 @@ def run(
     everyone = {block: [*several] for block, several in watchers.items()}
     if last is not None:
         everyone.setdefault(last, []).append(_Stop())
-    with subject.lock, torch.inference_mode(), evaluating(subject.trunk), _watching(everyone):
+    with subject.lock, torch.inference_mode(), evaluating(subject.trunk), watching(everyone):
         try:
             subject.trunk.features(subject.trunk.prepare(subject.pixels))
         except _EnoughError:
