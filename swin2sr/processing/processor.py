@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
@@ -15,15 +16,15 @@ from swin2sr.processing.batches import BatchFeature, check_formats, pack
 from swin2sr.processing.planes import flat
 
 
-class ImageProcessor:
+class ImageProcessor(ABC):
     """A processor whose options are its attributes; subclasses say what is done with a picture."""
 
     names: ClassVar[tuple[str, ...]]  # its own in transformers and in files, the present one first
     options: ClassVar[tuple[str, ...]]
 
+    @abstractmethod
     def _prepare(self, image: Any, layout: str | None) -> tuple[np.ndarray, bool]:
         """(C, H', W') float32 of one picture; whether it was of 0..1 and is rescaled."""
-        raise NotImplementedError
 
     def _options(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.options}
