@@ -140,7 +140,9 @@ class _Run:
         training, self.held_out = split(pairs, min(recipe.held_out, len(pairs) // 4))
         if recipe.jpeg is not None:
             self.held_out = compressed(self.held_out, recipe.jpeg)
-        self.patches = Patches(training, recipe.patch, recipe.batch, recipe.seed, recipe.jpeg)
+        self.patches = Patches(
+            training, recipe.patch, recipe.batch, recipe.seed, recipe.jpeg, recipe.recolour
+        )
         self.state = begin(recipe, self.here.device, pairs.digest())
         self.say(f"{len(training)} images, and {len(self.held_out)} for validation")
         checkpoint = self.out / CHECKPOINT

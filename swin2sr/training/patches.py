@@ -45,6 +45,24 @@ class Batch(NamedTuple):
         return type(self)(*(tensor.to(device, non_blocking=True) for tensor in self))
 
 
+class Draw(NamedTuple):
+    """Everything that chance decides about a patch.
+
+    Attributes:
+        image: its number. top, left: in LR pixels. turns: quarter turns. mirrored: 0 or 1.
+        quality: of the JPEG compression; 0 for none.
+        ranges: (2, C), what 0 and 255 of each channel become; None for the colours as they are.
+    """
+
+    image: int
+    top: int
+    left: int
+    turns: int
+    mirrored: int
+    quality: int
+    ranges: np.ndarray | None
+
+
 class Patches:
     """Cuts the batch of any step out of pairs of images.
 
@@ -53,11 +71,16 @@ class Patches:
     block, and compressed after the turn: what comes out is what compression of the whole
     picture leaves there, with the blocks where the network's windows are, as in use.
 
+    A recoloured patch has each channel stretched, often beyond recognition and sometimes inverted.
+    Interpolation gives the stretched values of stretched ones, so LR is that of the new HR, up to
+    rounding.
+
     Args:
         pairs: images to cut from.
         patch: side of the LR patch in pixels. batch: patches a step.
         seed: what decides, together with the step.
         quality: lowest and highest of the JPEG compression of LR; None for none.
+        recolour: share of the patches that get other colours.
     Raises:
         ConfigError: an image is smaller than the patch.
     """
@@ -69,9 +92,10 @@ class Patches:
         batch: int,
         seed: int,
         quality: tuple[int, int] | None = None,
+        recolour: float = 0.0,
     ) -> None:
         self.pairs, self.patch, self.batch = pairs, patch, batch
-        self.seed, self.quality = seed, quality
+        self.seed, self.quality, self.recolour = seed, quality, recolour
         self.grid = 1 if quality is None else JPEG_BLOCK
         sides = np.array([image.shape[:2] for image in pairs.lr]).reshape(-1, 2)
         small = [n for n, side in zip(pairs.names, sides, strict=True) if side.min() < patch]
@@ -96,27 +120,31 @@ class Patches:
         chosen = random.choice(len(self.pairs), size=self.batch, p=self.chances)
         # Everybody draws for all, so that everybody draws the same.
         draws = [self._draw(random, int(index)) for index in chosen]
-        lr, hr, clean = zip(*(self._cut(*draw) for draw in draws[part]), strict=True)
+        lr, hr, clean = zip(*map(self._cut, draws[part]), strict=True)
         small = _stacked(clean)
         return Batch(small if self.quality is None else _stacked(lr), _stacked(hr), small)
 
-    def _draw(self, random: np.random.Generator, index: int) -> tuple[int, ...]:
+    def _draw(self, random: np.random.Generator, index: int) -> Draw:
         top, left = (int(random.integers(limit)) for limit in self.places[index])
         turns, mirrored = int(random.integers(4)), int(random.integers(2))
         quality = int(random.integers(*self.quality, endpoint=True)) if self.quality else 0
-        return index, top * self.grid, left * self.grid, turns, mirrored, quality
+        ranges = None
+        if self.recolour and random.random() < self.recolour:
+            channels = self.pairs.hr[index].shape[2]
+            ranges = 255 * random.beta(0.5, 0.5, (2, channels))  # mostly near the ends
+        return Draw(index, top * self.grid, left * self.grid, turns, mirrored, quality, ranges)
 
-    def _cut(
-        self, index: int, top: int, left: int, turns: int, mirrored: int, quality: int
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _cut(self, draw: Draw) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         pieces = []
         for images, factor in ((self.pairs.lr, 1), (self.pairs.hr, self.pairs.scale)):
-            rows = slice(top * factor, (top + self.patch) * factor)
-            columns = slice(left * factor, (left + self.patch) * factor)
-            piece = np.rot90(images[index][rows, columns], turns)
-            pieces.append(piece[:, ::-1] if mirrored else piece)
+            rows = slice(draw.top * factor, (draw.top + self.patch) * factor)
+            columns = slice(draw.left * factor, (draw.left + self.patch) * factor)
+            piece = np.rot90(images[draw.image][rows, columns], draw.turns)
+            piece = piece[:, ::-1] if draw.mirrored else piece
+            pieces.append(piece if draw.ranges is None else _stretched(piece, draw.ranges))
         clean, hr = pieces
-        return (on_plane(Jpeg(quality), clean) if quality else clean), hr, clean
+        lr = on_plane(Jpeg(draw.quality), clean) if draw.quality else clean
+        return lr, hr, clean
 
 
 def ahead(
@@ -140,6 +168,12 @@ def ahead(
             yield waiting.popleft().result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _stretched(piece: np.ndarray, ranges: np.ndarray) -> np.ndarray:
+    """(H, W, C) uint8 with 0..255 of each channel stretched to a range of its own."""
+    table = np.rint(np.linspace(ranges[0], ranges[1], 256)).astype(np.uint8)  # (256, C)
+    return np.stack([table[piece[..., c], c] for c in range(piece.shape[2])], axis=2)
 
 
 def _stacked(patches: Iterable[np.ndarray]) -> Tensor:

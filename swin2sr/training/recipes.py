@@ -32,6 +32,8 @@ class Recipe:
         degradation: how LR is made of HR: "bicubic", "bicubic+jpeg" (shrunk, then compressed) or
             "jpeg" (compressed; for networks of scale 1).
         quality: lowest and highest JPEG quality, every whole number between equally likely.
+        recolour: share of the patches whose channels are each stretched to a range drawn anew, so
+            that colours which photographs lack, such as those of drawings, are not strange.
         loss: "l1" or "charbonnier" between output and HR.
         aux_weight: of the L1 loss between the small image that a ``pixelshuffle_aux`` head
             predicts and HR shrunk by bicubic; other heads have none.
@@ -66,6 +68,7 @@ class Recipe:
     batch: int = 8
     degradation: str = "bicubic"
     quality: tuple[int, int] = (10, 40)
+    recolour: float = 0.0
     loss: str = "l1"
     aux_weight: float = 1.0
     hf_weight: float = 0.0
@@ -102,6 +105,8 @@ class Recipe:
                 )
         if not (self.lr > 0 and self.clip > 0 and 0 <= self.ema < 1):
             raise ConfigError("lr and clip must be positive, ema within [0, 1).")
+        if not 0 <= self.recolour <= 1:
+            raise ConfigError(f"recolour is a share, from 0 to 1, not {self.recolour}.")
         if min(self.aux_weight, self.hf_weight, self.weight_decay) < 0 or self.gamma <= 0:
             raise ConfigError("Weights of losses and of decay are not negative, gamma is positive.")
         if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
@@ -243,6 +248,7 @@ RECIPES: tuple[Recipe, ...] = (
         Swin2SRConfig(**_X4),
         "clean pictures, four times the size",
         steps=10000,
+        recolour=0.1,
         init="swin2sr-small-x2",
     ),
     _small(
@@ -255,6 +261,7 @@ RECIPES: tuple[Recipe, ...] = (
         batch=4,
         lr=4e-4,
         degradation="bicubic+jpeg",
+        recolour=0.1,
         hf_weight=0.1,
         init="swin2sr-small-x4",
     ),
@@ -270,6 +277,7 @@ RECIPES: tuple[Recipe, ...] = (
         batch=4,
         lr=4e-4,
         degradation="jpeg",
+        recolour=0.1,
         init="swin2sr-small-x2",
     ),
     _tiny("tiny-swin2sr-x2", Swin2SRConfig(**_TINY), "a minute on any processor, to learn from"),

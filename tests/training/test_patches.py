@@ -102,6 +102,49 @@ def test_patches_are_floats_between_0_and_1() -> None:
         assert tensor.max() <= 167 / 255
 
 
+def test_other_colours_for_the_share_that_was_asked_for() -> None:
+    image = noise(96, 128)
+    pairs = Pairs(2, (imresize(image, 0.5),), (image,), ("one",))
+    plain = Patches(pairs, patch=16, batch=1, seed=0)
+    some = Patches(pairs, patch=16, batch=1, seed=0, recolour=0.25)
+    changed = 0
+    for step in range(400):
+        kept, new = plain(step), some(step)
+        changed += not torch.equal(kept.hr, new.hr)
+        assert torch.equal(kept.hr, new.hr) == torch.equal(kept.lr, new.lr)
+    assert 70 <= changed <= 130  # of 400 throws at 0.25, 3 sigma are 26
+
+
+def test_recoloured_patches_are_linear_in_each_channel_and_alike_in_lr_and_hr() -> None:
+    """Every channel of both is one straight line of what it was, up to rounding."""
+    image = noise(96, 128)
+    pairs = Pairs(2, (imresize(image, 0.5),), (image,), ("one",))
+    old = Patches(pairs, patch=16, batch=1, seed=3)(0)
+    new = Patches(pairs, patch=16, batch=1, seed=3, recolour=1.0)(0)
+    assert not torch.equal(old.lr, new.lr)
+    for channel in range(3):
+        before = old.hr[0, channel].flatten().double()
+        after = new.hr[0, channel].flatten().double()
+        slope, offset = np.polyfit(before.numpy(), after.numpy(), 1)
+        assert (after - (slope * before + offset)).abs().max() <= 1.1 / 255
+        small = slope * old.lr[0, channel].double() + offset
+        assert (new.lr[0, channel] - small).abs().max() <= 1.1 / 255
+
+
+def test_recolouring_reaches_both_ends_and_inverts() -> None:
+    image = np.linspace(0, 255, 32 * 32).reshape(32, 32, 1).repeat(3, 2).astype(np.uint8)
+    pairs = Pairs(1, (image,), (image,), ("ramp",))
+    old, new = (Patches(pairs, patch=32, batch=1, seed=0, recolour=share) for share in (0, 1))
+    ends = []
+    for step in range(40):
+        before, after = (patches(step).hr[0, 0].flatten().numpy() for patches in (old, new))
+        ends.append(np.interp([0.0, 1.0], before[order := before.argsort()], after[order]))
+    low, high = np.array(ends).T
+    assert min(low.min(), high.min()) < 0.02
+    assert max(low.max(), high.max()) > 0.98
+    assert 5 < (low > high).sum() < 35
+
+
 def test_images_smaller_than_the_patch_are_named() -> None:
     with pytest.raises(ConfigError, match=r"26x26 pixels.*13x13.*'counted'"):
         Patches(repeated(), 13, 1, 0)
