@@ -252,7 +252,7 @@ class Engine:
             self._lock,
             torch.inference_mode(),
             _evaluating(self._network(precision)) as network,
-            _interruptible(network, cancel),
+            interruptible(network, cancel),
         ):
             result: Tensor = network(pixels.to(self.device, kept).contiguous()).reconstruction
         wanted = tuple(side * self.scale for side in pixels.shape[2:])
@@ -413,7 +413,7 @@ def _evaluating(model: nn.Module) -> Iterator[nn.Module]:
 
 
 @contextmanager
-def _interruptible(model: nn.Module, cancel: Cancel | None) -> Iterator[None]:
+def interruptible(model: nn.Module, cancel: Cancel | None) -> Iterator[None]:
     """Ask ``cancel`` before every layer, so that a long run, too, can be stopped."""
 
     def ask(module: nn.Module, inputs: object) -> None:

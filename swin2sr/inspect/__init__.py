@@ -4,10 +4,13 @@ from swin2sr.inspect.attention import (
     AttentionStatistics,
     attention_statistics,
     attention_to,
+    pixel_statistics,
     rollout,
 )
 from swin2sr.inspect.attribution import (
     Attribution,
+    attribution_cost,
+    attribution_steps,
     diffusion_index,
     effective_receptive_field,
     local_attribution,
@@ -22,26 +25,39 @@ from swin2sr.inspect.features import (
     pca_pictures,
     similarity,
     stream_growth,
+    token_norms,
 )
+from swin2sr.inspect.logits import LogitStatistics, attention_logits, entropy_by_scale
 from swin2sr.inspect.position import position_bias
+from swin2sr.inspect.subject import layer_labels
+from swin2sr.inspect.window import with_window
 
 __all__ = [
     "AttentionStatistics",
     "Attribution",
     "HiddenStates",
+    "LogitStatistics",
     "Spectrum",
     "added_spectrum",
+    "attention_logits",
     "attention_statistics",
     "attention_to",
+    "attribution_cost",
+    "attribution_steps",
     "backbone_attention_to",
     "channel_norms",
     "diffusion_index",
     "effective_receptive_field",
+    "entropy_by_scale",
     "hidden_states",
+    "layer_labels",
     "local_attribution",
     "pca_pictures",
+    "pixel_statistics",
     "position_bias",
     "rollout",
     "similarity",
     "stream_growth",
+    "token_norms",
+    "with_window",
 ]

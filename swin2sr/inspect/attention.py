@@ -10,6 +10,7 @@ Source: Swin Transformer (arXiv 2103.14030), section 3.2; frames as in MODELS of
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -239,6 +240,24 @@ def attention_statistics(
     run(seen, {block: [Before(look)] for block in watched}, last=watched[-1])
     distance, entropy = (torch.stack([sums[seen.blocks[i]][k] for i in order]) for k in (0, 1))
     return AttentionStatistics(distance, entropy, tuple(seen.labels[i] for i in order))
+
+
+def pixel_statistics(maps: Tensor, pixel: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Attention distance and entropy of one pixel.
+
+    Args:
+        maps: (layers, heads, H, W), of ``attention_to``.
+        pixel: (x, y) that looks.
+    Returns:
+        Mean distance in pixels to those it attends to, and entropy in bits; (layers, heads)
+        float64 each. Pixels that stand for mirrored ones count once, where they are.
+    """
+    precise = maps.double()
+    rows, columns = torch.arange(maps.shape[2]), torch.arange(maps.shape[3])
+    apart = ((rows[:, None] - pixel[1]) ** 2 + (columns - pixel[0]) ** 2).double().sqrt()
+    distance = (precise * apart).sum((2, 3))
+    entropy = -torch.special.xlogy(precise, precise).sum((2, 3)) / math.log(2)
+    return distance, entropy
 
 
 def _statistics(block: Block, tokens: Tensor) -> tuple[Tensor, Tensor]:

@@ -177,6 +177,11 @@ def channel_norms(states: HiddenStates) -> Tensor:
     return states.maps.square().mean((1, 2)).sqrt()
 
 
+def token_norms(states: HiddenStates) -> Tensor:
+    """Root mean square of every token, over its channels: (depth, H, W) float32."""
+    return states.maps.square().mean(3).sqrt()
+
+
 def similarity(first: HiddenStates, second: HiddenStates) -> Tensor:
     """Linear CKA between all pairs of depths.
 

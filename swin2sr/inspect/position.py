@@ -49,7 +49,7 @@ def position_bias(model: Any, layer: int, window: int | None = None) -> Tensor:
                 )[0]
         else:
             table = continuous_bias(attention.position, wanted, own)
-    return table.cpu().clone()
+    return table.detach().cpu().clone()
 
 
 def continuous_bias(position: ContinuousBias, window: int, trained: int) -> Tensor:

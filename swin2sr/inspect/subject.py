@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from swin2sr import images
 from swin2sr.colour import brightness
+from swin2sr.config import RestorationConfig
 from swin2sr.errors import ConfigError, KindError
 from swin2sr.models.restoration import RestorationNetwork, Trunk
 from swin2sr.nn.blocks import Block, Watcher
@@ -77,13 +78,18 @@ def subject(model: Any, image: Any) -> Subject:
         pixels = brightness(pixels)[..., None]
     planes = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))[None]
     parameter = next(trunk.parameters())
-    labels = tuple(
+    lock = model.lock if isinstance(model, Upscaler) else _ONE_AT_A_TIME
+    layers, labels = layers_of(trunk), layer_labels(trunk.config)
+    return Subject(trunk, network, planes.to(parameter.device), layers, labels, lock)
+
+
+def layer_labels(config: RestorationConfig) -> tuple[str, ...]:
+    """What the layers are called, in order: "group 1, layer 1" and so on."""
+    return tuple(
         f"group {group + 1}, layer {layer + 1}"
-        for group, depth in enumerate(trunk.config.depths)
+        for group, depth in enumerate(config.depths)
         for layer in range(depth)
     )
-    lock = model.lock if isinstance(model, Upscaler) else _ONE_AT_A_TIME
-    return Subject(trunk, network, planes.to(parameter.device), layers_of(trunk), labels, lock)
 
 
 def layers_of(model: Any) -> tuple[Block, ...]:

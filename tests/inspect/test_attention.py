@@ -12,7 +12,7 @@ from torch import Tensor
 
 from swin2sr import Upscaler
 from swin2sr.errors import ConfigError, KindError
-from swin2sr.inspect import attention_statistics, attention_to, rollout
+from swin2sr.inspect import attention_statistics, attention_to, pixel_statistics, rollout
 from swin2sr.inspect.attention import fold, windows_over
 from swin2sr.models import RestorationModel
 from tests.inspect.networks import NETWORKS, make, picture
@@ -235,3 +235,25 @@ def test_nobody_else_runs_the_network_meanwhile() -> None:
             with pytest.raises(TimeoutError):
                 waiting.result(timeout=0.3)
         torch.testing.assert_close(waiting.result(timeout=30), wanted)
+
+
+def test_statistics_of_all_pixels_average_to_those_of_the_picture() -> None:
+    model, image = make(), picture(8, 16)
+    several = [
+        pixel_statistics(attention_to(model, image, (x, y)), (x, y))
+        for x in range(16)
+        for y in range(8)
+    ]
+    distance, entropy = (torch.stack(values).mean(0) for values in zip(*several, strict=True))
+    wanted = attention_statistics(model, image)
+    torch.testing.assert_close(distance, wanted.distance, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(entropy, wanted.entropy, rtol=1e-5, atol=1e-6)
+
+
+def test_statistics_of_a_pixel_have_known_ends() -> None:
+    maps = torch.zeros(1, 2, 8, 8)
+    maps[0, 0, 2, 3] = 1.0
+    maps[0, 1] = 1 / 64
+    distance, entropy = pixel_statistics(maps, (0, 6))
+    assert distance[0, 0] == pytest.approx(5.0)
+    assert entropy[0].tolist() == pytest.approx([0.0, 6.0])

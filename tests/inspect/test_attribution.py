@@ -13,6 +13,8 @@ from swin2sr import Upscaler
 from swin2sr.errors import ConfigError, KindError
 from swin2sr.inspect import (
     attribution,
+    attribution_cost,
+    attribution_steps,
     diffusion_index,
     effective_receptive_field,
     local_attribution,
@@ -191,3 +193,37 @@ def test_a_flat_picture_has_a_map_without_nan() -> None:
     found = local_attribution(make(), flat, (0, 0, 4), steps=2)
     assert found.map.isfinite().all()
     assert found.signed.abs().max() < 1e-5
+
+
+def test_steps_can_be_taken_one_by_one() -> None:
+    model, image = make(depths=(1,), num_heads=(2,)), picture(8, 8)
+    work = attribution_steps(model, image, (0, 0, 4), steps=3)
+    assert [next(work) for _ in range(3)] == [1, 2, 3]
+    with pytest.raises(StopIteration) as end:
+        next(work)
+    wanted = local_attribution(model, image, (0, 0, 4), steps=3)
+    assert torch.equal(end.value.value.map, wanted.map)
+    with pytest.raises(ConfigError, match="box"):
+        next(attribution_steps(model, image, (0, 0, 99)))
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_cost_is_what_a_step_runs_over_and_keeps(network: str) -> None:
+    model, image = make(network, embed_dim=60, num_heads=(6, 6)), picture(40, 200)
+    ran: list[int] = []
+    model.register_forward_pre_hook(lambda _, given: ran.append(given[0][0, 0].numel()))
+    parameters = {one.untyped_storage().data_ptr() for one in model.parameters()}
+    kept: dict[int, tuple[int, Tensor]] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in parameters:
+            kept[storage.data_ptr()] = (storage.nbytes(), tensor)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        local_attribution(model, image, (20, 20, 8), steps=1)
+    pixels, needed = attribution_cost(model.config, (40, 200), (20, 20, 8))
+    assert ran == [pixels]
+    counted = sum(size for size, _ in kept.values())
+    assert counted < needed < 3 * counted

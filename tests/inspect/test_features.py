@@ -18,6 +18,7 @@ from swin2sr.inspect import (
     pca_pictures,
     similarity,
     stream_growth,
+    token_norms,
 )
 from tests.inspect.networks import NETWORKS, make, picture
 
@@ -176,3 +177,12 @@ def test_growth_is_the_size_of_each_layers_map(network: str) -> None:
     maps = hidden_states(model, image, at="layers").maps
     wanted = maps.square().mean((1, 2, 3)).sqrt()
     torch.testing.assert_close(stream_growth(model, image), wanted)
+
+
+def test_token_norms_are_root_mean_squares_over_channels() -> None:
+    maps = torch.zeros(2, 3, 4, 5)
+    maps[1, 2, 3] = torch.tensor([1.0, -2.0, 3.0, 0.0, 4.0])
+    norms = token_norms(states(maps))
+    assert norms.shape == (2, 3, 4)
+    assert norms[1, 2, 3] == pytest.approx(math.sqrt(6))
+    assert norms.sum() == pytest.approx(math.sqrt(6))

@@ -15,6 +15,7 @@ def test_it_is_what_the_layer_adds(network: str) -> None:
     model = make(network)
     table = position_bias(model, -1)
     assert table.shape == (2, 15, 15)
+    assert not table.requires_grad  # to be drawn
     added = model.trunk.groups[1].blocks[1].attention.constants().bias[0]
     for query, key in ((0, 0), (0, 63), (63, 0), (9, 20), (37, 5)):
         down, right = query // 8 - key // 8, query % 8 - key % 8
