@@ -8,7 +8,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from swin2sr.inspect import AttentionStatistics
-from swin2sr.plots.canvas import COLOURS, SMALL, mark, new_figure, overlay, picture_of, plain, show
+from swin2sr.plots.canvas import (
+    COLOURS,
+    NARROW,
+    QUERY,
+    READABLE,
+    SMALL,
+    WINDOW,
+    heat,
+    mark,
+    new_figure,
+    overlay,
+    picture_of,
+    plain,
+    show,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -55,6 +69,95 @@ def attention_maps(
     return figure
 
 
+def attention_panels(
+    image: Any,
+    maps: Mapping[str, Tensor],
+    pixel: tuple[int, int],
+    window: int,
+    shift: int,
+    around: int | None = 32,
+) -> Figure:
+    """One layer's attention of a pixel, panel by panel, with the windows it cannot see out of.
+
+    Args:
+        image: the picture, anything ``Upscaler`` takes.
+        maps: (H, W) each, by title; the first panel is the picture itself.
+        pixel: (x, y) that looks; marked, its window framed.
+        window, shift: of the layer, in pixels.
+        around: as ``attention_maps``.
+    Raises:
+        ShapeError: maps of another size than the picture's.
+    """
+    shape = next(iter(maps.values())).shape
+    picture = picture_of(image, (shape[0], shape[1]))
+    top, left = (
+        _span(at, length, around) for at, length in zip(pixel[::-1], picture.shape[:2], strict=True)
+    )
+    near = picture[top, left]
+    columns = min(3, 1 + len(maps))
+    rows = -(-(1 + len(maps)) // columns)
+    side = NARROW / columns
+    figure = new_figure(NARROW, (side * near.shape[0] / near.shape[1] + 0.25) * rows)
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    show(grid[0], near)
+    grid[0].set_title("the windows", fontsize=READABLE)
+    for axes, (title, strengths) in zip(grid[1:], maps.items(), strict=False):
+        overlay(axes, near, strengths[top, left].numpy())
+        axes.set_title(title, fontsize=READABLE)
+    for axes in grid[1 + len(maps) :]:
+        axes.set_visible(False)
+    pixel = (pixel[0] - left.start, pixel[1] - top.start)
+    offsets = ((shift - left.start) % window, (shift - top.start) % window)
+    for axes in grid[: 1 + len(maps)]:
+        _rule(axes, near.shape[:2], window, offsets)
+        _frame_window(axes, pixel, window, offsets, filled=False)
+        mark(axes, pixel)
+    return figure
+
+
+def attention_mosaic(
+    image: Any, maps: Tensor, pixel: tuple[int, int], labels: Sequence[str], around: int = 24
+) -> Figure:
+    """All layers and heads at once, as one picture: a row a layer, a column a head.
+
+    Args:
+        image: the picture, anything ``Upscaler`` takes.
+        maps: (layers, heads, H, W), of ``inspect.attention_to``.
+        pixel: (x, y) that looks; a dot in every tile.
+        labels: of the layers.
+        around: side in pixels of a tile, the pixel as near its middle as the border allows.
+    Raises:
+        ShapeError: maps of another size than the picture's.
+    """
+    picture = picture_of(image, (maps.shape[2], maps.shape[3]))
+    layers, heads = maps.shape[:2]
+    top, left = (
+        _span(at, length, around) for at, length in zip(pixel[::-1], picture.shape[:2], strict=True)
+    )
+    near, strengths = picture[top, left], maps[:, :, top, left].numpy()
+    height, width = near.shape[:2]
+    ratio = (layers * (height + 1)) / (heads * (width + 1))
+    figure = new_figure(NARROW, (NARROW - 0.8) * ratio + 0.35)
+    axes = figure.subplots()
+    # Tiles stand one pixel apart, where the ground shows through.
+    whole = np.zeros((layers * (height + 1) - 1, heads * (width + 1) - 1, 4))
+    for i, j in np.ndindex(layers, heads):
+        tile = whole[i * (height + 1) :, j * (width + 1) :][:height, :width]
+        tile[..., :3] = heat(near, strengths[i, j])
+        tile[..., 3] = 1
+    show(axes, whole)
+    rows, columns = np.arange(layers) * (height + 1), np.arange(heads) * (width + 1)
+    y, x = np.meshgrid(rows + pixel[1] - top.start, columns + pixel[0] - left.start, indexing="ij")
+    axes.plot(x.ravel(), y.ravel(), ".", color=QUERY, markersize=3)
+    axes.set_yticks(rows + (height - 1) / 2, labels, fontsize=READABLE)
+    axes.set_xticks(
+        columns + (width - 1) / 2, [f"head {j + 1}" for j in range(heads)], fontsize=READABLE
+    )
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0)
+    return figure
+
+
 def _span(at: int, length: int, around: int | None) -> slice:
     """At most ``around`` places of an axis, ``at`` as near their middle as its ends allow."""
     wanted = length if around is None else min(around, length)
@@ -98,25 +201,39 @@ def window_grid(
     for axes, offset, title in zip(figure.subplots(1, 2), (0, shift), titles, strict=True):
         show(axes, picture)
         axes.set_title(title, fontsize=SMALL + 1)
-        for at in range(offset, width + 1, window):
-            axes.axvline(at - 0.5, color="white", linewidth=0.7)
-        for at in range(offset, height + 1, window):
-            axes.axhline(at - 0.5, color="white", linewidth=0.7)
+        _rule(axes, (height, width), window, (offset, offset))
         if pixel is not None:
-            _frame_window(axes, pixel, window, offset)
+            _frame_window(axes, pixel, window, (offset, offset))
             mark(axes, pixel)
-        axes.set_xlim(-0.5, width - 0.5)
-        axes.set_ylim(height - 0.5, -0.5)
     return figure
 
 
-def _frame_window(axes: Axes, pixel: tuple[int, int], window: int, offset: int) -> None:
+def _rule(axes: Axes, size: tuple[int, int], window: int, offsets: tuple[int, int]) -> None:
+    """Lines between the windows of a panel of (height, width) that begin at (x, y)."""
+    height, width = size
+    for at in range(offsets[0], width + 1, window):
+        axes.axvline(at - 0.5, color="white", linewidth=0.7)
+    for at in range(offsets[1], height + 1, window):
+        axes.axhline(at - 0.5, color="white", linewidth=0.7)
+    axes.set_xlim(-0.5, width - 0.5)
+    axes.set_ylim(height - 0.5, -0.5)
+
+
+def _frame_window(
+    axes: Axes,
+    pixel: tuple[int, int],
+    window: int,
+    offsets: tuple[int, int],
+    filled: bool = True,
+) -> None:
     from matplotlib.patches import Rectangle
 
-    left, top = ((at - offset) // window * window + offset - 0.5 for at in pixel)
-    axes.add_patch(
-        Rectangle((left, top), window, window, facecolor="#E69F00", alpha=0.4, edgecolor="#E69F00")
+    left, top = (
+        (at - offset) // window * window + offset - 0.5
+        for at, offset in zip(pixel, offsets, strict=True)
     )
+    ground = {"facecolor": WINDOW, "alpha": 0.4} if filled else {"fill": False, "linewidth": 1.4}
+    axes.add_patch(Rectangle((left, top), window, window, edgecolor=WINDOW, **ground))
 
 
 def attention_habits(several: Mapping[str, AttentionStatistics], window: int) -> Figure:

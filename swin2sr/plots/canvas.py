@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 # Told apart also by eyes that see red and green as one (Okabe and Ito's palette, yellow left out).
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 HEAT = "magma"  # of strengths: dark is little
+QUERY, WINDOW = "#56B4E9", "#E69F00"  # the pixel that looks, and the window around it
 SMALL = 8  # points, of text beside small pictures
+NARROW, READABLE = 4.6, 10  # inches and points: readable where a figure is shown on a phone
+DARK, LIGHT = "#18181b", "#e4e4e7"  # ground and text on a dark page
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -44,6 +47,23 @@ def png(figure: Figure, dpi: int = 110) -> bytes:
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=dpi)
     return file.getvalue()
+
+
+def darkened(figure: Figure) -> Figure:
+    """The figure itself, for a dark page: what was black or white in frame and text is changed.
+
+    Pictures, curves and legends keep their colours; legends lose their ground.
+    """
+    from matplotlib.text import Text
+
+    figure.set_facecolor(DARK)
+    for axes in figure.axes:
+        axes.set_facecolor(DARK)
+        axes.spines[:].set_edgecolor(LIGHT)
+        axes.tick_params(colors=LIGHT, which="both")
+    for text in figure.findobj(Text):
+        text.set_color(LIGHT)
+    return figure
 
 
 def picture_of(image: Any, size: tuple[int, int] | None = None) -> np.ndarray:
@@ -74,20 +94,26 @@ def show(axes: Axes, pixels: np.ndarray, **options: Any) -> None:
 
 
 def overlay(axes: Axes, pixels: np.ndarray, strength: np.ndarray) -> None:
+    """Strengths over a picture, as ``heat``, in a panel."""
+    show(axes, heat(pixels, strength))
+
+
+def heat(pixels: np.ndarray, strength: np.ndarray) -> np.ndarray:
     """Strengths over a picture, which shows through, grey, where they are small.
 
     Args:
-        axes: where.
         pixels: (H, W, 3) in 0..1.
         strength: (H, W), not negative; the largest is the brightest, on a square-root scale, since
             attention spreads over several powers of ten.
+    Returns:
+        (H, W, 3) in 0..1.
     """
     import matplotlib
 
     relative = np.sqrt(np.clip(strength, 0, None) / max(float(strength.max()), 1e-30))
-    heat = matplotlib.colormaps[HEAT](relative)[..., :3]
+    colours = matplotlib.colormaps[HEAT](relative)[..., :3]
     grey = pixels.mean(axis=2, keepdims=True)
-    show(axes, (0.35 * grey * (1 - relative[..., None]) + heat).clip(0, 1))
+    return (0.35 * grey * (1 - relative[..., None]) + colours).clip(0, 1)
 
 
 def mark(axes: Axes, pixel: tuple[int, int]) -> None:
@@ -95,9 +121,9 @@ def mark(axes: Axes, pixel: tuple[int, int]) -> None:
     from matplotlib.patches import Rectangle
 
     x, y = pixel
-    frame = Rectangle((x - 0.5, y - 0.5), 1, 1, fill=False, edgecolor="#56B4E9", linewidth=1.2)
+    frame = Rectangle((x - 0.5, y - 0.5), 1, 1, fill=False, edgecolor=QUERY, linewidth=1.2)
     axes.add_patch(frame)
-    axes.plot([x], [y], "+", color="#56B4E9", markersize=6, markeredgewidth=1.0)
+    axes.plot([x], [y], "+", color=QUERY, markersize=6, markeredgewidth=1.0)
 
 
 def plain(axes: Axes) -> None:

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from swin2sr.inspect import HiddenStates, Spectrum, channel_norms, pca_pictures
-from swin2sr.plots.canvas import COLOURS, SMALL, new_figure, plain, show
+from swin2sr.plots.canvas import COLOURS, HEAT, NARROW, READABLE, SMALL, new_figure, plain, show
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,6 +40,49 @@ def feature_pictures(several: Mapping[str, HiddenStates]) -> Figure:
         show(axes, picture)
         axes.set_title(label, fontsize=SMALL)
     for axes in grid[len(cells) :]:
+        axes.set_visible(False)
+    return figure
+
+
+def norm_pictures(norms: Tensor) -> Tensor:
+    """How large tokens are, as colours of one logarithmic scale, so that depths compare.
+
+    Args:
+        norms: (depth, H, W), of ``inspect.token_norms``; dark is the smallest of all, bright the
+            largest (the 1st and 99th percentile over all depths).
+    Returns:
+        (depth, H, W, 3) float32 in 0..1.
+    """
+    import matplotlib
+
+    logarithms = norms.clamp_min(1e-12).log10().numpy()
+    low, high = norm_range(norms)
+    relative = (logarithms - np.log10(low)) / max(np.log10(high) - np.log10(low), 1e-12)
+    return torch.from_numpy(matplotlib.colormaps[HEAT](relative.clip(0, 1))[..., :3]).float()
+
+
+def norm_range(norms: Tensor) -> tuple[float, float]:
+    """What the darkest and the brightest colour of ``norm_pictures`` stand for."""
+    low, high = np.percentile(norms.clamp_min(1e-12).numpy(), (1, 99))
+    return float(low), float(high)
+
+
+def depth_panels(pictures: Tensor, labels: Sequence[str]) -> Figure:
+    """Pictures by depth, three beside each other.
+
+    Args:
+        pictures: (depth, H, W, 3) in 0..1, of ``inspect.pca_pictures`` or ``norm_pictures``.
+        labels: what each is.
+    """
+    columns = 3
+    rows = -(-len(labels) // columns)
+    height, width = pictures.shape[1:3]
+    figure = new_figure(NARROW, (NARROW / columns * height / width + 0.25) * rows)
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes, picture, label in zip(grid, pictures.numpy(), labels, strict=False):
+        show(axes, picture)
+        axes.set_title(label, fontsize=READABLE)
+    for axes in grid[len(labels) :]:
         axes.set_visible(False)
     return figure
 
