@@ -24,6 +24,7 @@ from PIL import Image
 from swin2sr.console import printable
 from swin2sr.errors import ConfigError, ImageError
 from swin2sr.resize import BORDERS, imresize
+from swin2sr.sample import photograph_file
 
 SUFFIXES = (".png", ".bmp", ".jpeg", ".jpg", ".tif", ".tiff", ".webp")
 SAMPLE = "Sample"
@@ -197,15 +198,8 @@ def sample(scale: int) -> Benchmark:
 
     Source: scikit-image's data folder; public domain (NASA) and CC0.
     """
-    from skimage.data import data_dir
-
-    files = [Path(data_dir) / f"{name}.png" for name in SAMPLE_FILES]
-    missing = [path.name for path in files if not path.is_file()]
-    if missing:
-        raise ConfigError(
-            f"scikit-image came without {', '.join(missing)}.", remedy="Install its wheel."
-        )
-    return Benchmark(SAMPLE, scale, tuple(Item(path.stem, path) for path in files))
+    items = tuple(Item(name, photograph_file(name)) for name in SAMPLE_FILES)
+    return Benchmark(SAMPLE, scale, items)
 
 
 def load(item: Item, scale: int, *, make_lr: bool = False) -> Pair:

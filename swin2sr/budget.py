@@ -119,7 +119,7 @@ def estimate(engine: Engine, height: int, width: int, wishes: Wishes) -> Estimat
     tiles = sum(len(plan.tiles) for plan in cut)
     needed, advice = _memory(engine, cut)
     message = (
-        f"About {_duration(seconds)} and {_gigabytes(needed)} for {width}x{height} pixels "
+        f"About {duration(seconds)} and {_gigabytes(needed)} for {width}x{height} pixels "
         f"in {tiles} tile{'s' if tiles > 1 else ''}. {advice}"
     )
     return Estimate(seconds, needed, tiles, not advice, message.strip())
@@ -211,5 +211,6 @@ def _gigabytes(count: int) -> str:
     return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{max(1, round(count / 1e6))} MB"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Seconds, in words."""
     return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{max(1, round(seconds))} s"

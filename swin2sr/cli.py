@@ -298,28 +298,17 @@ def _models(options: argparse.Namespace, console: Console) -> int:
 
 
 def _row(entry: Entry) -> dict[str, Any]:
+    from swin2sr.checkpoints import is_here
+
     return {
         "name": entry.name,
         "task": entry.task,
         "scale": entry.scale,
         "parameters": entry.parameters,
         "licence": entry.licence,
-        "offline": _is_here(entry),
+        "offline": is_here(entry),
         "from": entry.repo or entry.url or "this package",
     }
-
-
-def _is_here(entry: Entry) -> bool:
-    """Whether the weights can be loaded without the network."""
-    from swin2sr.checkpoints.cache import HubFile, ReleaseFile, hub_cache, release_cache
-
-    if entry.url is not None:
-        return ReleaseFile(entry.url, release_cache(None)).cached() is not None
-    if entry.repo is None:
-        return True
-    names = filter(None, (entry.filename, entry.fallback))
-    places = (HubFile(entry.repo, name, entry.revision, hub_cache(None)) for name in names)
-    return any(place.cached() is not None for place in places)
 
 
 def _shown(value: object) -> str:

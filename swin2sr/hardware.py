@@ -6,6 +6,7 @@ Source: Linux ``proc(5)`` and ``cgroups(7)`` (both hierarchies); sizes are bytes
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,16 +36,18 @@ def available_cores(root: Path = _ROOT) -> int:
     return max(1, int(min([cores, *quotas])))
 
 
-def prepare_process() -> int:
+def prepare_process(most: int | None = None) -> int:
     """Let torch compute on every core this process may use, and keep memory between its steps.
 
     Both hold for the whole process, so programs call this (the app, the command line, the
     benchmarks), not the library.
 
+    Args:
+        most: cores at most, where somebody else says how many are this process's.
     Returns:
         How many cores.
     """
-    cores = available_cores()
+    cores = min(available_cores(), most or sys.maxsize)
     torch.set_num_threads(cores)
     # glibc gives freed memory back to the system above a limit that follows the largest block
     # freed so far, and the system clears every page of it again at the next step of the network.

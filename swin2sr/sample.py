@@ -41,6 +41,24 @@ def sample_picture(side: int, channels: int) -> Tensor:
     return (picture * tints[:, None, None])[None].clamp(0, 1)
 
 
+def photograph_file(name: str) -> Path:
+    """Where a photograph lies that comes with scikit-image.
+
+    Args:
+        name: one of ``PHOTOGRAPHS``.
+    Raises:
+        ConfigError: another name, or a scikit-image that came without its pictures.
+    """
+    from skimage.data import data_dir
+
+    if name not in PHOTOGRAPHS:
+        raise ConfigError(f"There is no photograph {name!r}; there are {', '.join(PHOTOGRAPHS)}.")
+    path = Path(data_dir) / PHOTOGRAPHS[name]
+    if not path.is_file():
+        raise ConfigError(f"scikit-image came without {path.name}.", remedy="Install its wheel.")
+    return path
+
+
 def photograph(
     name: str, box: tuple[int, int, int, int] | None = None, height: int | None = None
 ) -> np.ndarray:
@@ -54,17 +72,9 @@ def photograph(
     Returns:
         (H, W, 3) uint8.
     Raises:
-        ConfigError: another name, a box outside the photograph, a height below 1, or a
-            scikit-image that came without its pictures.
+        ConfigError: as ``photograph_file``; a box outside the photograph, a height below 1.
     """
-    from skimage.data import data_dir
-
-    if name not in PHOTOGRAPHS:
-        raise ConfigError(f"There is no photograph {name!r}; there are {', '.join(PHOTOGRAPHS)}.")
-    path = Path(data_dir) / PHOTOGRAPHS[name]
-    if not path.is_file():
-        raise ConfigError(f"scikit-image came without {path.name}.", remedy="Install its wheel.")
-    with Image.open(path) as image:
+    with Image.open(photograph_file(name)) as image:
         pixels = np.asarray(image.convert("RGB"))
     if box is not None:
         left, top, right, bottom = box

@@ -71,6 +71,7 @@ def test_a_process_computes_on_every_core_it_may_use() -> None:
     before = torch.get_num_threads()
     try:
         assert hardware.prepare_process() == torch.get_num_threads() == hardware.available_cores()
+        assert hardware.prepare_process(most=1) == torch.get_num_threads() == 1
     finally:
         torch.set_num_threads(before)
 

@@ -17,6 +17,7 @@ from swin2sr.checkpoints import list_models, load, to_hub
 from swin2sr.config import RestorationConfig, Swin2SRConfig
 from swin2sr.errors import ConfigError
 from swin2sr.models import restoration_model
+from swin2sr.sample import photograph
 
 ALL = "all"
 OURS, PEER = "swin2sr", "transformers"
@@ -88,9 +89,7 @@ def picture(side: int, channels: int = 3) -> Tensor:
     Returns:
         (1, channels, side, side) float32.
     """
-    from skimage.data import astronaut
-
-    pixels = torch.from_numpy(astronaut()).permute(2, 0, 1).float() / 255
+    pixels = torch.from_numpy(photograph("astronaut")).permute(2, 0, 1).float() / 255
     while pixels.shape[1] < side:
         pixels = torch.cat([pixels, pixels.flip(1)], 1)
         pixels = torch.cat([pixels, pixels.flip(2)], 2)

@@ -1,6 +1,7 @@
 """Weights: which are published, where they are, whether they are sound, and what they are named."""
 
 from swin2sr.checkpoints.architecture import check, detect
+from swin2sr.checkpoints.cache import is_here
 from swin2sr.checkpoints.convert import to_hub, to_native, to_original
 from swin2sr.checkpoints.describe import describe, require, task_of
 from swin2sr.checkpoints.entry import TASKS, Entry
@@ -16,6 +17,7 @@ __all__ = [
     "describe",
     "detect",
     "find",
+    "is_here",
     "list_models",
     "load",
     "package",

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from swin2sr.checkpoints.entry import Entry
 from swin2sr.checkpoints.transfer import (
     DEADLINE,
     OFFLINE_REMEDY,
@@ -239,3 +240,14 @@ def _point(pointer: Path, blob: Path) -> None:
         return
     except OSError:
         shutil.copyfile(blob, pointer)
+
+
+def is_here(entry: Entry) -> bool:
+    """Whether a published checkpoint can be loaded without the network; asks nobody."""
+    if entry.url is not None:
+        return ReleaseFile(entry.url, release_cache(None)).cached() is not None
+    if entry.repo is None:
+        return True
+    names = filter(None, (entry.filename, entry.fallback))
+    places = (HubFile(entry.repo, name, entry.revision, hub_cache(None)) for name in names)
+    return any(place.cached() is not None for place in places)

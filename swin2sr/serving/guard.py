@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import unquote
 
 from python_multipart.multipart import parse_options_header
 from starlette.formparsers import MultiPartException
@@ -23,6 +24,7 @@ App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 API = "/gradio_api"
 UPLOAD = f"{API}/upload"
+FILE = f"{API}/file="
 JOIN = f"{API}/queue/join"
 CALL = f"{API}/call/"
 
@@ -117,7 +119,10 @@ class Guard:
     ) -> None:
         """Read the body within its limit, look through it, and hand it on."""
         body = await _read(scope, receive)
-        content = _parse(body)
+        content, changed = _parse(body, f"http://{_header(scope, b'host')}{FILE}")
+        if changed:
+            body = json.dumps(content).encode()
+            scope = _with_length(scope, body)
         job = path.startswith(CALL) or (path == JOIN and not self._is_cheap(content))
         with self._place(address_of(scope) if job else None):
             await self.app(scope, _replay(body, receive), send)
@@ -200,10 +205,21 @@ async def _read(scope: MutableMapping[str, Any], receive: Receive) -> bytes:
     return bytes(body)
 
 
-def _parse(body: bytes) -> Any:
-    """The JSON of a body, looked through; None for an empty one."""
+def _parse(body: bytes, own: str) -> tuple[Any, bool]:
+    """The JSON of a body, looked through, and whether it was changed; None for an empty one.
+
+    Addresses of files that were uploaded here become their paths, which are all that programs
+    other than the page may know of them (those that speak the Model Context Protocol, for one).
+
+    Args:
+        body: of the request.
+        own: how the addresses of this server's files begin.
+    Raises:
+        Refusal: it is no JSON, or asks for something from elsewhere.
+    """
     if not body:
-        return None
+        return None, False
+    changed = False
     try:
         content = json.loads(body)
     except (ValueError, RecursionError):
@@ -215,9 +231,21 @@ def _parse(body: bytes) -> Any:
             remaining += one
         elif isinstance(one, dict):
             remaining += one.values()
+            path = one.get("path")
+            if isinstance(path, str) and path.startswith(own):
+                one["path"] = unquote(path.removeprefix(own))
+                changed = True
             if _starts(one.get("path"), FOREIGN) or _starts(one.get("url"), ("data:",)):
                 raise Refusal(400, "Web addresses are not fetched: please upload the image.")
-    return content
+    return content, changed
+
+
+def _with_length(scope: MutableMapping[str, Any], body: bytes) -> MutableMapping[str, Any]:
+    """The request's head, for a body that has changed its length."""
+    kept = [(key, value) for key, value in scope["headers"] if key != b"content-length"]
+    if len(kept) < len(scope["headers"]):
+        kept.append((b"content-length", str(len(body)).encode()))
+    return {**scope, "headers": kept}
 
 
 def _starts(value: object, prefixes: tuple[str, ...]) -> bool:

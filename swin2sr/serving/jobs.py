@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator
 from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from swin2sr.errors import JobError
 from swin2sr.upscale import Upscaler
@@ -36,6 +36,9 @@ class Job:
         touched: when it last came to or left its own code.
         working: whether its own code runs now.
         why: what ended it: "", "stopped", "closing" or "abandoned".
+        facts: what the log is to say about it.
+        keeps: asked to stop, its own code runs on to hand over what it has finished; it looks at
+            ``is_set`` itself and ends soon.
     """
 
     owner: str
@@ -44,6 +47,8 @@ class Job:
     clock: Clock = time.monotonic
     working: bool = False
     why: str = ""
+    facts: dict[str, Any] = field(default_factory=dict)
+    keeps: bool = False
     _stop: threading.Event = field(default_factory=threading.Event)
 
     def is_set(self) -> bool:
@@ -54,6 +59,21 @@ class Job:
         """Ask the work to end."""
         self.why = self.why or why
         self._stop.set()
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """What is left of a job in a process that does not see it: the end of its time.
+
+    Args:
+        ends: on ``time.monotonic``, which all processes of a machine share.
+    """
+
+    ends: float
+
+    def is_set(self) -> bool:
+        """Whether the work should end now."""
+        return time.monotonic() >= self.ends
 
 
 class Slot:
@@ -159,7 +179,8 @@ class Slot:
     def _next(self, job: Job, steps: Generator[T, None, None]) -> T | None:
         """The work's next step; None when it is over or its owner stopped it."""
         with self._free:
-            job.working = not job.why  # its deadline is for the network to read
+            # Its deadline is for the network to read.
+            job.working = not job.why or (job.keeps and job.why == "stopped")
         try:
             if job.working:
                 return next(steps, None)
@@ -188,16 +209,16 @@ class Slot:
 
 
 class Shelf:
-    """The models at hand: one always, and of the others the last that was asked for.
+    """The models at hand: some always, and of the others the last that was asked for.
 
     Args:
         load: makes an upscaler of a name; may take long and fail.
-        always: name of the model that is never put away.
+        always: names of the models that are never put away once they are loaded.
     """
 
-    def __init__(self, load: Callable[[str], Upscaler], always: str) -> None:
+    def __init__(self, load: Callable[[str], Upscaler], always: Collection[str]) -> None:
         self._load = load
-        self._always = always
+        self._always = frozenset(always)
         self._models: dict[str, Upscaler] = {}
         self._lock = threading.Lock()
 
@@ -216,8 +237,9 @@ class Shelf:
             return known
         with self._lock:
             if name not in self._models:
-                for other in self._models.keys() - {self._always}:
-                    del self._models[other]
+                if name not in self._always:
+                    for other in self._models.keys() - self._always:
+                        del self._models[other]
                 self._models[name] = self._load(name)
             return self._models[name]
 

@@ -1,128 +1,186 @@
-"""What the page does, whatever draws it: jobs from a file to two files, told in sentences."""
+"""What every action of the page goes through: the slot, the models, and honest failures."""
 
 from __future__ import annotations
 
-import html
+import json
 import logging
-import math
-import re
+import os
 import secrets
-import tempfile
+import time
 from collections.abc import Callable, Generator
 from concurrent.futures import wait
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
-from typing import TypeAlias
+from contextlib import closing
+from typing import Any, TypeAlias
 
 import numpy as np
-from PIL import Image
 
 from swin2sr import images
-from swin2sr.errors import ImageError, JobError, Swin2SRError, WeightsError
-from swin2sr.serving.jobs import GLANCE, Job, Shelf, Slot
-from swin2sr.serving.tasks import INCLUDED, describe, model_for
-from swin2sr.upscale import Report, Step, Upscaler
+from swin2sr.engine import Cancel
+from swin2sr.errors import JobError, Swin2SRError, WeightsError
+from swin2sr.serving.jobs import GLANCE, Deadline, Job, Shelf, Slot
+from swin2sr.serving.tasks import INCLUDED, included
+from swin2sr.serving.updates import Update, Updates
+from swin2sr.serving.words import unavailable
+from swin2sr.upscale import Upscaler
 
 LIMITS = images.Limits()
-FAMILY = "swin2sr"  # in the names of results
-ORIGINS = {
-    "packaged": "included with this page",
-    "cache": "downloaded earlier",
-    "hub": "downloaded just now",
-}
 
-log = logging.getLogger(__name__)
+Network: TypeAlias = Callable[..., Updates]
+Seconds: TypeAlias = Callable[..., int]
+Lend: TypeAlias = Callable[[Any, Seconds], Any]
 
-
-@dataclass(frozen=True)
-class Update:
-    """What a job has to say.
-
-    Args:
-        text: Markdown, or with ``failed`` one plain sentence.
-        done, total: tiles; ``total`` is 0 while they are not known.
-        files: at the end, PNG files of the input enlarged the plain way and of the result. They
-            are there until the job is asked for its next update.
-        failed: there will be no result.
-    """
-
-    text: str
-    done: int = 0
-    total: int = 0
-    files: tuple[str, str] | None = None
-    failed: bool = False
-
-
-Updates: TypeAlias = Generator[Update, None, None]
-Enlarge: TypeAlias = Callable[[str, str, str], Updates]
+log = logging.getLogger("swin2sr.serving")
 
 
 class Service:
-    """Pictures in, pictures out, one at a time, for people who did not read a manual.
+    """Where actions run, one at a time, for people who did not read a manual.
 
     Args:
-        load: makes an upscaler of a registry name.
+        load: makes an upscaler of a registry name, and if asked on a device.
         slot: where jobs run.
-        on_gpu: wraps what runs the network, where the hosting lends a GPU for each job only. Such
-            a job runs in a copy of this process, so it is given names, never models.
+        lend: where the hosting lends a GPU for each job only: given what runs a network and what
+            tells its seconds (both of the same arguments), returns what is to be called instead.
     """
 
     def __init__(
         self,
-        load: Callable[[str], Upscaler] = Upscaler.from_pretrained,
+        load: Callable[..., Upscaler] = Upscaler.from_pretrained,
         slot: Slot | None = None,
-        on_gpu: Callable[[Enlarge], Enlarge] = lambda function: function,
+        lend: Lend | None = None,
     ) -> None:
         self.slot = slot or Slot()
-        self.shelf = Shelf(load, always=INCLUDED)
+        self.shelf = Shelf(load, always=included())
         self.ready = False
-        self._on_gpu = on_gpu(self._enlarge)
+        self._load = load
+        self._lend = lend
+        self._process = os.getpid()
 
-    def upscale(
-        self, owner: str, path: str | None, task: str, quality: str
+    def perform(
+        self, owner: str, work: Callable[[Job], Updates], action: str
     ) -> Generator[Update | None, None, None]:
-        """Upscale or repair a picture.
+        """Do an action's work in the slot; every failure becomes a last update, never a raise.
+
+        Whatever happens, one line of JSON goes to the log: the action, the facts that the work
+        left in ``job.facts``, seconds, and the outcome ("done", "stopped", "left" by a visitor
+        who went away, or the error's code). It holds no names of files, addresses or pixels.
 
         Args:
             owner: who may stop it.
-            path: of the picture.
-            task, quality: keys of ``TASKS`` and ``QUALITIES``.
+            work: given the job; asked for updates as long as the job goes on.
+            action: what the log calls it.
         Yields:
             ``Update``, or None when there is nothing new. The first is None, before any work.
-            Failures of all kinds are a last update; what is not meant for people is logged.
         """
-        try:
-            work = partial(self._work, path=path, name=model_for(task, quality))
-            yield from self.slot.run(owner, work)
-        except Swin2SRError as error:
-            yield Update(str(error), failed=True)
-        except Exception:
-            number = secrets.token_hex(4)
-            log.exception("report %s", number)
-            text = f"Something went wrong here (report {number}). Try again, or another picture."
-            yield Update(text, failed=True)
+        facts: dict[str, Any] = {"action": action}
+        jobs: list[Job] = []
+        outcome = "left"
+        started = time.monotonic()
 
-    def look(self, path: str | None, task: str, quality: str) -> str:
-        """The model that is meant and what a picture will cost, as far as known, as Markdown."""
-        lines = [""]
+        def begin(job: Job) -> Updates:
+            job.facts = facts
+            jobs.append(job)
+            return work(job)
+
         try:
-            name = model_for(task, quality)
-            lines[0] = describe(name)
-            upscaler = self.shelf.look(name)
-            if path is not None:
-                size = images.decode(path, limits=LIMITS).size
-                lines.append(f"Your picture has {_pixels(size)}.")
-                if upscaler is not None:
-                    lines[-1] = _cost(upscaler, size, self.slot.deadline)
+            yield from self.slot.run(owner, begin)
+            outcome = jobs[0].why or "done"
         except Swin2SRError as error:
-            lines[1:] = [f"**{plain(str(error))}**"]
-        return "\n\n".join(lines)
+            outcome = error.code
+            yield Update(str(error), failed=True)
+        except Exception:  # noqa: BLE001 - logged there
+            outcome = "fault"
+            facts["report"], text = fault()
+            yield Update(text, failed=True)
+        finally:
+            facts["seconds"] = round(time.monotonic() - started, 3)
+            log.info("%s", json.dumps({**facts, "outcome": outcome}))
+
+    def model(self, job: Job, name: str) -> Generator[Update, None, Upscaler]:
+        """Get a model, telling that it takes a while: ``upscaler = yield from service.model(...)``.
+
+        Args:
+            job: the job that needs it; its end is looked at meanwhile.
+            name: of the registry.
+        Raises:
+            JobError: "deadline" while it was on its way; it goes on arriving.
+            WeightsError: it cannot be found, fetched or used, in words for the page.
+        """
+        job.facts.setdefault("models", []).append(name)
+        promise = self.shelf.fetch(name)
+        while not wait([promise], timeout=GLANCE).done:
+            if job.is_set():
+                raise JobError(
+                    f"Getting {name} takes longer than {self.slot.deadline:.0f} s.",
+                    code="deadline",
+                    remedy="It goes on: try again in a minute.",
+                )
+            yield Update(f"Getting {name} ready. The first time, this takes a while.")
+        try:
+            return promise.result()
+        except WeightsError as error:
+            raise unavailable(name, error) from error
+
+    @property
+    def lends(self) -> bool:
+        """Whether networks run on a GPU that is there during jobs only."""
+        return self._lend is not None
+
+    def on_gpu(self, network: Network, seconds: Seconds) -> Network:
+        """The part of an action that runs a network, made fit for a GPU that is lent.
+
+        There it runs in a copy of this process, which is kept for later jobs and sees nothing of
+        what changes here: its arguments and updates must be plain (names, numbers, dataclasses of
+        such), and what it asks for its end is ``cancel``. Elsewhere it is called as it is.
+
+        Args:
+            network: a generator of updates; asks ``self.shelf.get`` for its models by name.
+            seconds: how long it will take, given the same arguments.
+        """
+        if self._lend is None:
+            return network
+
+        # Out of the copy an exception would come as the name of its class, without its sentence.
+        def there(*args: Any) -> Generator[Update | Swin2SRError, None, None]:
+            try:
+                yield from network(*args)
+            except Swin2SRError as error:
+                yield error
+
+        lent = self._lend(there, seconds)
+
+        def here(*args: Any) -> Updates:
+            with closing(lent(*args)) as steps:
+                for step in steps:
+                    if isinstance(step, Swin2SRError):
+                        raise step
+                    yield step
+
+        return here
+
+    def cancel(self, ends: float) -> Cancel | None:
+        """What a network asks before every layer: the running job, or in a copy of this process,
+        which does not see it change, its end alone.
+
+        Args:
+            ends: of the job, on its clock.
+        """
+        return self.slot.holder if os.getpid() == self._process else Deadline(ends)
+
+    def place(self) -> None:
+        """Load the included models: before any job where a GPU is lent, which then has them."""
+        for name in included():
+            self.shelf.get(name)
 
     def warm_up(self) -> None:
-        """Prove on 16x16 pixels that upscaling works, and learn how fast; be ready from then on."""
+        """Prove on 16x16 pixels that upscaling works, and learn how fast; be ready from then on.
+
+        A GPU that is lent to visitors only is not there for this: then the proof is the CPU's.
+        """
         try:
-            upscaler = self.shelf.get(INCLUDED)
+            if self.lends:
+                upscaler = self._load(INCLUDED, device="cpu")
+            else:
+                upscaler = self.shelf.get(INCLUDED)
             result = upscaler(np.full((16, 16, 3), 128, np.uint8))
             upscaler.estimate((256, 256))
             self.ready = result.size == (16 * upscaler.scale, 16 * upscaler.scale)
@@ -134,106 +192,9 @@ class Service:
         self.ready = False
         self.slot.close(seconds)
 
-    def _work(self, job: Job, path: str | None, name: str) -> Updates:
-        """What is done in the slot: get the model, then enlarge."""
-        if path is None:
-            raise ImageError(
-                "There is no picture yet.", code="empty", remedy="Upload or paste one."
-            )
-        promise = self.shelf.fetch(name)
-        while not wait([promise], timeout=GLANCE).done:
-            if job.is_set():
-                raise JobError(
-                    f"Getting {name} takes longer than {self.slot.deadline:.0f} s.",
-                    code="deadline",
-                    remedy="It goes on: try again in a minute.",
-                )
-            yield Update(f"Getting {name} ready. The first time, this takes a while.")
-        try:
-            promise.result()
-        except WeightsError as error:
-            raise _unavailable(name, error) from error
-        with tempfile.TemporaryDirectory(prefix=f"{FAMILY}-") as folder:
-            yield from self._on_gpu(path, name, folder)
 
-    def _enlarge(self, path: str, name: str, folder: str) -> Updates:
-        """Run a model over a picture; write it, enlarged the plain way and by the model."""
-        upscaler = self.shelf.get(name)
-        picture = images.decode(path, limits=LIMITS)
-        yield Update(_cost(upscaler, picture.size, self.slot.deadline))
-        steps = upscaler.stream(picture, limits=LIMITS, cancel=self.slot.holder)
-        next(steps)  # knows nothing yet, not even the number of tiles
-        for step in steps:
-            if step.picture is None or step.report is None:
-                yield Update(_standing(step), step.done, step.total)
-                continue
-            before = Path(folder, "before.png")
-            after = Path(folder, images.output_name(Path(path).name, FAMILY, upscaler.scale))
-            same_size = images.to_pil(picture).resize(step.picture.size, Image.Resampling.BICUBIC)
-            same_size.save(before, compress_level=1)
-            images.encode(step.picture, after, format="png")
-            text = _summary(step.report)
-            yield Update(text, step.done, step.total, (str(before), str(after)))
-
-
-def plain(text: str) -> str:
-    """Text as Markdown that shows it as it is."""
-    return re.sub(r"([\\`*_\[\]#|~])", r"\\\1", html.escape(text, quote=False))
-
-
-def _pixels(size: tuple[int, int]) -> str:
-    return f"{size[0]}x{size[1]} pixels"
-
-
-def _unavailable(name: str, error: WeightsError) -> WeightsError:
-    """Why a model cannot be had, for somebody who has nothing but the page."""
-    if name == INCLUDED:
-        return error
-    reason = error.message
-    if error.code == "offline":
-        reason = f"{name} is not on this machine yet, and cannot be downloaded now."
-    remedy = 'Try again later, or use "Sharpen x2" with the fast model, which is included.'
-    return WeightsError(reason, code=error.code, remedy=remedy)
-
-
-def _cost(upscaler: Upscaler, size: tuple[int, int], deadline: float) -> str:
-    """What a picture of (width, height) will cost, in words.
-
-    Raises:
-        JobError: "over_budget", more memory than there is or more time than is given.
-    """
-    estimate = upscaler.estimate(size)
-    if not estimate.fits:
-        raise JobError(estimate.message, code="over_budget")
-    if estimate.seconds > deadline:
-        share = math.sqrt(deadline / estimate.seconds)
-        smaller = (max(1, int(size[0] * share)), max(1, int(size[1] * share)))
-        faster = "" if upscaler.name == INCLUDED else "choose a faster model, or "
-        raise JobError(
-            f"{_pixels(size)} would take this model about {estimate.seconds / 60:.0f} min; "
-            f"the limit here is {deadline / 60:.0f} min.",
-            code="over_budget",
-            remedy=f"{faster}crop or shrink the picture to {_pixels(smaller)}.".capitalize(),
-        )
-    return estimate.message
-
-
-def _standing(step: Step) -> str:
-    line = f"Tile {min(step.done + 1, step.total)} of {step.total}, {step.seconds:.0f} s so far"
-    if step.seconds_left is None:
-        return f"{line}."
-    return f"{line}, about {math.ceil(step.seconds_left)} s left."
-
-
-def _summary(report: Report) -> str:
-    """What was done: sizes, time, weights, number format, and what a person should know."""
-    weights = [ORIGINS.get(report.origin, report.origin)]
-    if report.sha256:
-        weights.append(f"sha256 {report.sha256[:12]}")
-    width, height = report.input_size
-    lines = [
-        f"{width}x{height} to {_pixels(report.output_size)} in {report.seconds:.1f} s.",
-        f"Model **{plain(report.model)}** ({', '.join(weights)}), {report.precision}, "
-        f"{report.tiles} tile{'s' if report.tiles > 1 else ''}.",
-    ]
-    return "\n\n".join(lines) + "\n" + "".join(f"\n- {plain(note)}" for note in report.notes)
+def fault() -> tuple[str, str]:
+    """Log the exception that is being handled; its number, and what people are told."""
+    number = secrets.token_hex(4)
+    log.exception("report %s", number)
+    return number, f"Something went wrong here (report {number}). Try again, or another picture."

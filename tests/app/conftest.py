@@ -5,10 +5,13 @@ from __future__ import annotations
 import io
 import json
 import secrets
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import httpx
 import numpy as np
@@ -21,6 +24,15 @@ from swin2sr import Swin2SRConfig, Swin2SRForImageSuperResolution, budget
 from swin2sr.checkpoints import find
 from swin2sr.upscale import Upscaler
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+QUIET = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
+AXE = Path(__file__).parent / "axe" / "axe.min.js"
 TINY = Swin2SRConfig(embed_dim=12, depths=(2, 2), num_heads=(2, 2), upsampler="pixelshuffledirect")
 PATIENCE = 20  # seconds until a test gives up waiting
 
@@ -31,6 +43,7 @@ class Gate:
     def __init__(self) -> None:
         self.entered = threading.Event()
         self.running = self.peak = 0
+        self.fault: BaseException | None = None  # raised instead of running, while it is set
         self._open = threading.Event()
         self._open.set()
         self._lock = threading.Lock()
@@ -55,6 +68,8 @@ class Gate:
             self.peak = max(self.peak, self.running)
         self.entered.set()
         assert self._open.wait(PATIENCE)
+        if self.fault is not None:
+            raise self.fault
 
     def _leave(self, *_: object) -> None:
         with self._lock:
@@ -72,7 +87,7 @@ class Site:
         self.page.service.warm_up()
         self.url = str(self.page.demo.local_url).rstrip("/")
 
-    def load(self, name: str) -> Upscaler:
+    def load(self, name: str, device: str = "cpu") -> Upscaler:
         if name in self.faults:
             raise self.faults[name]
         torch.manual_seed(0)
@@ -81,7 +96,7 @@ class Site:
         self.gate.watch(model)
         return Upscaler(
             model,
-            device="cpu",
+            device=device,
             precision="float32",
             name=name,
             origin="packaged",
@@ -89,8 +104,8 @@ class Site:
             notes=["made of random numbers"],
         )
 
-    def visit(self) -> Visitor:
-        return Visitor(self)
+    def visit(self, address: str = "") -> Visitor:
+        return Visitor(self, address)
 
     def number(self, api_name: str) -> int:
         """The framework's number of a function of the page."""
@@ -109,10 +124,14 @@ class Site:
 class Visitor:
     """Speaks to the page as no client would: any path, any body, listening or not."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, address: str = "") -> None:
         self.site = site
         self.session = secrets.token_hex(6)
-        self.http = httpx.Client(base_url=site.url, timeout=PATIENCE, trust_env=False)
+        # Taken for the visitor's own on Spaces (SPACE_ID).
+        headers = {"x-forwarded-for": address} if address else {}
+        self.http = httpx.Client(
+            base_url=site.url, timeout=PATIENCE, trust_env=False, headers=headers
+        )
 
     def upload(self, data: bytes, name: str = "photo.png") -> dict[str, Any]:
         """Upload a file; returns it as the page's own code would send it on."""
@@ -120,8 +139,10 @@ class Visitor:
         answer.raise_for_status()
         return {"path": answer.json()[0], "meta": {"_type": "gradio.FileData"}}
 
-    def join(self, *data: Any, function: str = "upscale") -> httpx.Response:
-        """Ask for a job."""
+    def join(self, *data: Any, function: str = "restore") -> httpx.Response:
+        """Ask for a job; the metadata of pictures is dropped unless said otherwise."""
+        if function == "restore" and len(data) == 3:
+            data = (*data, False)
         body = {
             "data": list(data),
             "fn_index": self.site.number(function),
@@ -133,7 +154,7 @@ class Visitor:
         body = {
             "event_id": event,
             "session_hash": self.session,
-            "fn_index": self.site.number("upscale"),
+            "fn_index": self.site.number("restore"),
         }
         self.http.post("/gradio_api/cancel", json=body).raise_for_status()
 
@@ -145,7 +166,7 @@ class Visitor:
                 if line.startswith("data: "):
                     yield json.loads(line[6:])
 
-    def outcome(self, *data: Any, function: str = "upscale") -> dict[str, Any]:
+    def outcome(self, *data: Any, function: str = "restore") -> dict[str, Any]:
         """Ask for a job and wait for its last message."""
         self.join(*data, function=function).raise_for_status()
         return next(one for one in self.messages() if one["msg"] == "process_completed")
@@ -155,6 +176,82 @@ class Visitor:
         answer = self.http.get(f"/gradio_api/file={file['path']}")
         answer.raise_for_status()
         return answer.content
+
+
+class Tab:
+    """A browser tab that notes what the browser complained about, and what it asked others for."""
+
+    def __init__(self, browser: Browser, url: str, **options: Any) -> None:
+        self.url = url
+        self.faults: list[str] = []
+        self.page: Page = browser.new_page(**options)
+        self.page.set_default_timeout(PATIENCE * 1000)
+        self.page.on("console", lambda said: self._fault(said.type == "error", said.text))
+        self.page.on("pageerror", lambda error: self._fault(True, str(error)))
+        self.page.on("request", lambda one: self._fault(not self._ours(one.url), one.url))
+        self.page.on(
+            "response", lambda one: self._fault(one.status >= 400, f"{one.status} {one.url}")
+        )
+
+    def open(self, title: str = "Restore", theme: str = "light", width: int = 1440) -> Page:
+        """Load the page at a width, in a theme, and open one of its tabs."""
+        self.page.set_viewport_size({"width": width, "height": 900})
+        self.page.goto(f"{self.url}/?__theme={theme}")
+        self.choose(title)
+        return self.page
+
+    def choose(self, title: str) -> None:
+        """Click a tab, also where it does not fit the width."""
+        shown = self.page.get_by_role("tab", name=title, exact=True).filter(visible=True)
+        more = self.page.get_by_role("button", name="More tabs").filter(visible=True)
+        shown.or_(more).first.wait_for()
+        if not shown.count():
+            more.last.click()
+            shown = self.page.locator(".overflow-dropdown").get_by_text(title, exact=True)
+            shown = shown.filter(visible=True)
+        shown.click()
+
+    def violations(self) -> list[str]:
+        """What axe-core finds serious or critical on the page as it stands."""
+        if self.page.evaluate("typeof axe") == "undefined":
+            self.page.evaluate(AXE.read_text(encoding="utf-8"))
+        found = self.page.evaluate("async () => (await axe.run()).violations")
+        return [
+            f"{one['id']}: {node['target']}"
+            for one in found
+            if one["impact"] in ("serious", "critical")
+            for node in one["nodes"]
+        ]
+
+    def _fault(self, is_one: bool, text: str) -> None:
+        if is_one:
+            self.faults.append(text)
+
+    @staticmethod
+    def _ours(url: str) -> bool:
+        return urlsplit(url).hostname in ("127.0.0.1", None, "")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium; skips where it or playwright is absent."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    if CHROMIUM is None:
+        pytest.skip("no Chromium")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def tab(site: Site, browser: Browser) -> Iterator[Tab]:
+    """A tab of an idle page. At the end nothing may have been wrong."""
+    assert site.idle()
+    tab = Tab(browser, site.url)
+    yield tab
+    tab.page.close()
+    assert tab.faults == []
 
 
 @pytest.fixture(scope="session")

@@ -24,16 +24,18 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image, ImageChops
 
-import app
 from swin2sr.budget import Estimate
 from swin2sr.errors import WeightsError
-from swin2sr.serving.tasks import INCLUDED
+from swin2sr.page.files import EXAMPLES, small_photographs
+from swin2sr.serving.service import Service
+from swin2sr.serving.tasks import INCLUDED, TASKS
 from swin2sr.upscale import Upscaler
 
 if TYPE_CHECKING:
     from tests.app.conftest import Site, Visitor
 
 Photo = Callable[..., bytes]
+ACTIONS = ("/restore", "/batch")
 OFFLINE = WeightsError(
     "The model is not here and cannot be downloaded.", code="offline", remedy="Go online once."
 )
@@ -65,7 +67,7 @@ def stored(folder: Path, data: bytes, name: str = "holiday.png") -> Path:
 def test_a_program_gets_what_the_package_computes(site: Site, photo: Photo, tmp_path: Path) -> None:
     source = stored(tmp_path, photo(150, 30))
     slider, file, report = client(site, tmp_path).predict(
-        handle_file(source), "sharpen-x2", "fast", api_name="/upscale"
+        handle_file(source), "sharpen-x2", "fast", api_name="/restore"
     )
     result = Image.open(file)
     expected = site.load(INCLUDED)(source)
@@ -89,20 +91,36 @@ def test_the_report_says_which_weights_ran_and_what_was_done(
     assert re.search(r"40x30 to 160x120 pixels in \d+\.\d s", report)
 
 
-def test_only_upscaling_is_published_with_its_docstring(site: Site, tmp_path: Path) -> None:
+def test_every_action_is_published_with_its_docstring(site: Site, tmp_path: Path) -> None:
     described: Any = client(site, tmp_path).view_api(return_format="dict", print_info=False)
-    assert list(described["named_endpoints"]) == ["/upscale"]
+    endpoints = described["named_endpoints"]
+    assert {"/restore", "/batch", "/compare"} <= endpoints.keys()
+    assert not [name for name in endpoints if "look" in name or "stop" in name]
     assert described["unnamed_endpoints"] == {}
-    parameters = described["named_endpoints"]["/upscale"]["parameters"]
-    assert [one["parameter_name"] for one in parameters] == ["image", "task", "quality"]
-    assert [one["parameter_default"] for one in parameters[1:]] == ["sharpen-x2", "fast"]
+    restore, batch = ([p["parameter_name"] for p in endpoints[n]["parameters"]] for n in ACTIONS)
+    assert restore == ["image", "task", "quality", "keep_metadata"]
+    assert batch == ["images", "task", "quality", "keep_metadata"]
+    defaults = [one["parameter_default"] for one in endpoints["/restore"]["parameters"][1:]]
+    assert defaults == ["sharpen-x2", "fast", False]
+    choices = endpoints["/restore"]["parameters"][1]["type"]["enum"]
+    assert choices == list(TASKS)
+
+
+def test_published_functions_run_one_at_a_time_and_say_what_they_want(site: Site) -> None:
+    public = [one for one in site.page.demo.fns.values() if one.api_visibility == "public"]
+    assert len(public) >= 3
+    for one in public:
+        assert one.concurrency_id == "model", one.api_name
+        assert not one.preprocess, one.api_name
+        assert "Args:" in (one.fn.__doc__ or ""), one.api_name
+        assert "Returns:" in (one.fn.__doc__ or ""), one.api_name
 
 
 def test_a_program_is_told_why_there_is_no_result(site: Site, tmp_path: Path) -> None:
     source = stored(tmp_path, b"GIF89a but not really", "holiday.gif")
     with pytest.raises(AppError) as caught:
         client(site, tmp_path).predict(
-            handle_file(source), "sharpen-x2", "fast", api_name="/upscale"
+            handle_file(source), "sharpen-x2", "fast", api_name="/restore"
         )
     assert "Something went wrong" not in str(caught.value)
     assert str(tmp_path) not in str(caught.value)
@@ -179,9 +197,9 @@ def test_sec_23_pictures_are_deleted_after_ten_minutes_but_examples_stay(
     upload = visitor.upload(photo(41, 31))
     result = visitor.outcome(upload, "sharpen-x2", "fast")["output"]["data"][1]
     config = visitor.http.get("/config").json()
-    (examples,) = [one for one in config["components"] if one["type"] == "dataset"]
-    photographs = [sample[0]["path"] for sample in examples["props"]["samples"]]
-    assert len(photographs) == len(app.PHOTOGRAPHS)
+    examples = [one for one in config["components"] if one["type"] == "dataset"]
+    photographs = [sample[0]["path"] for one in examples for sample in one["props"]["samples"]]
+    assert len(photographs) >= len(EXAMPLES)
     delete_files_created_by_app(site.page.demo, None)
     assert [Path(one["path"]).exists() for one in (upload, result)] == [False, False]
     assert all(map(os.path.exists, photographs))
@@ -249,10 +267,13 @@ def test_the_cost_is_told_before_the_job(visitor: Visitor, photo: Photo) -> None
     assert re.search(r"[Aa]bout \d+ s", text)
 
 
-def test_the_size_is_told_for_a_model_that_is_not_loaded(visitor: Visitor, photo: Photo) -> None:
+def test_the_time_is_guessed_for_a_model_that_is_not_loaded(
+    visitor: Visitor, photo: Photo, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     text = look(visitor, visitor.upload(photo(64, 48)), "jpeg", "fast")
-    assert "Your picture has 64x48 pixels." in text
     assert "downloads about 47 MB" in text
+    assert re.search(r"About \d+ s for 64x48 pixels, judged by", text)
 
 
 def test_a_bad_file_is_named_before_the_job(visitor: Visitor) -> None:
@@ -262,7 +283,7 @@ def test_a_bad_file_is_named_before_the_job(visitor: Visitor) -> None:
 
 
 def test_examples_are_small_photographs(tmp_path: Path) -> None:
-    paths = app.small_photographs(tmp_path)
+    paths = small_photographs(tmp_path)
     assert [Path(path).stem for path in paths] == ["astronaut", "chelsea", "coffee", "rocket"]
     assert all(max(Image.open(path).size) <= 256 for path in paths)
 
@@ -271,7 +292,7 @@ def test_examples_are_small_photographs(tmp_path: Path) -> None:
 
 
 def test_readiness_follows_the_self_test(site: Site) -> None:
-    broken = app.Service(lambda name: site.load("swin2sr-broken"))
+    broken = Service(lambda name: site.load("swin2sr-broken"))
     assert not broken.ready
     with fault(site, "swin2sr-broken", OFFLINE):
         broken.warm_up()
@@ -308,8 +329,8 @@ def test_load_11_the_command_serves_and_ends_on_sigterm(root: Path, tmp_path: Pa
             if str(port) in line:
                 break
         assert httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False).status_code == 200
-        while "ready" not in httpx.get(f"http://127.0.0.1:{port}/ready", trust_env=False).text:
-            pass
+        while httpx.get(f"http://127.0.0.1:{port}/ready", trust_env=False).status_code != 200:
+            assert process.poll() is None
         started = time.monotonic()
         process.send_signal(signal.SIGTERM)
         process.wait(20)
@@ -318,6 +339,25 @@ def test_load_11_the_command_serves_and_ends_on_sigterm(root: Path, tmp_path: Pa
     finally:
         process.kill()
         process.communicate()
+
+
+def test_img_31_the_cameras_data_is_kept_on_request_and_the_place_never(
+    visitor: Visitor, photo: Photo
+) -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "Kamera AG"
+    exif.get_ifd(0x8825)[2] = (52.0, 31.0, 12.0)
+    file = io.BytesIO()
+    Image.open(io.BytesIO(photo())).save(file, "JPEG", exif=exif)
+    upload = visitor.upload(file.getvalue(), "a.jpg")
+    kept = []
+    for wish in (False, True):
+        visitor.session += "x"
+        data = visitor.outcome(upload, "sharpen-x2", "fast", wish)["output"]["data"]
+        kept.append(Image.open(io.BytesIO(visitor.result(data[1]))).getexif())
+    assert dict(kept[0]) == {}
+    assert kept[1][0x010F] == "Kamera AG"
+    assert 0x8825 not in kept[1]
 
 
 def test_a_result_is_not_reencoded(visitor: Visitor, photo: Photo) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import re
@@ -76,8 +77,12 @@ def test_sec_25_server_paths_without_meta_are_refused(
     upload = visitor.upload(photo())["path"]
     climbing = f"{Path(upload).parent}/../../{private_picture}"
     for path in (str(private_picture), climbing, f"{upload}/../../../..", "", "app.py"):
-        for function in ("upscale", "look"):
+        for function in ("restore", "look"):
             outcome = visitor.outcome({"path": path}, "sharpen-x2", "fast", function=function)
+            assert refused(outcome, "8x8"), path
+        for function in ("batch", "look_batch"):
+            rest = ("sharpen-x2", "fast", False)[: 3 if function == "batch" else 2]
+            outcome = visitor.outcome([{"path": path}], *rest, function=function)
             assert refused(outcome, "8x8"), path
     assert serves(visitor, photo)
 
@@ -105,9 +110,9 @@ def test_sec_25_also_after_an_event_has_updated_the_component(
 def test_sec_03_04_addresses_are_refused_at_the_door(visitor: Visitor, path: str) -> None:
     assert visitor.join({"path": path, "meta": META}, "sharpen-x2", "fast").status_code == 400
     body: dict[str, Any] = {"data": [{"path": path, "meta": META}, "sharpen-x2", "fast"]}
-    assert visitor.http.post("/gradio_api/call/upscale", json=body).status_code == 400
+    assert visitor.http.post("/gradio_api/call/restore", json=body).status_code == 400
     body = {"image": {"path": path, "meta": META}}
-    assert visitor.http.post("/gradio_api/call/v2/upscale", json=body).status_code == 400
+    assert visitor.http.post("/gradio_api/call/v2/restore", json=body).status_code == 400
 
 
 def test_sec_05_pictures_inside_the_request_are_refused(visitor: Visitor) -> None:
@@ -145,7 +150,7 @@ def test_sec_08_queued_functions_cannot_be_called_past_the_queue(
 ) -> None:
     file = visitor.upload(photo())
     paths = [
-        f"/gradio_api/{door}/{name}" for door in ("run", "api") for name in ("upscale", "look")
+        f"/gradio_api/{door}/{name}" for door in ("run", "api") for name in ("restore", "look")
     ]
 
     def call(path: str) -> int:
@@ -190,7 +195,8 @@ def test_sec_11_private_functions_are_harmless(
     site: Site, visitor: Visitor, private_picture: Path
 ) -> None:
     names = {one.api_name for one in site.page.demo.fns.values() if one.api_name}
-    for name in names - {"upscale"}:
+    public = {one.api_name for one in site.page.demo.fns.values() if one.api_visibility == "public"}
+    for name in names - public:
         for data in ([], [str(private_picture)], [{"path": str(private_picture)}] * 3):
             answer = visitor.http.post(f"/gradio_api/run/{name}", json={"data": data})
             assert "8x8" not in answer.text
@@ -240,7 +246,7 @@ def test_sec_13_wrong_arguments_are_errors_and_the_page_goes_on(
 ) -> None:
     body = {
         "data": [visitor.upload(photo()), *data],
-        "fn_index": visitor.site.number("upscale"),
+        "fn_index": visitor.site.number("restore"),
         "session_hash": visitor.session,
     }
     answer = visitor.http.post("/gradio_api/queue/join", content=json.dumps(body))
@@ -310,6 +316,45 @@ def test_sec_17_other_origins_may_not_read(visitor: Visitor, origin: str) -> Non
         assert "access-control-allow-origin" not in answer.headers
 
 
+def test_sec_18_results_of_others_cannot_be_guessed_or_listed(
+    site: Site, visitor: Visitor, photo: Photo
+) -> None:
+    data = photo(43, 31)
+    upload = visitor.upload(data)
+    result = visitor.outcome(upload, "sharpen-x2", "fast")["output"]["data"][1]
+    for file in (upload, result):
+        place = Path(file["path"])
+        assert re.fullmatch(r"[0-9a-f]{40,}", place.parent.name)
+        # The folder's name is no plain hash, which whoever has the same picture could compute.
+        plain = {hashlib.new(kind, place.read_bytes()).hexdigest() for kind in ("sha1", "sha256")}
+        assert place.parent.name not in plain
+        for folder in (place.parent, place.parent.parent):
+            assert visitor.http.get(f"/gradio_api/file={folder}").status_code in (403, 404)
+    outcome = site.visit().outcome(
+        {"path": str(Path(result["path"]).parent / "photo_swin2sr_x3.png")}, "sharpen-x2", "fast"
+    )
+    assert refused(outcome)
+
+
+def test_sec_19_what_is_in_the_environment_stays_there(
+    site: Site, photo: Photo, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    secrets_ = {name: f"{name.lower()}-{secrets.token_hex(8)}" for name in ("HF_TOKEN", "API_KEY")}
+    for name, value in secrets_.items():
+        monkeypatch.setenv(name, value)
+    other = type(site)()
+    visitor = other.visit()
+    other.faults["swin2sr-jpeg"] = RuntimeError("no")
+    told = [visitor.http.get(path).text for path in ("/", "/config", "/gradio_api/info", "/ready")]
+    with caplog.at_level(logging.DEBUG):
+        told.append(json.dumps(visitor.outcome(visitor.upload(photo()), "jpeg", "best")))
+        visitor.session += "x"
+        told.append(json.dumps(visitor.outcome(visitor.upload(photo()), "sharpen-x2", "fast")))
+    other.page.demo.close(verbose=False)
+    for value in secrets_.values():
+        assert not [text for text in (*told, caplog.text) if value in text]
+
+
 def test_sec_20_nothing_calls_home(
     site: Site, photo: Photo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -342,6 +387,33 @@ def test_sec_21_the_page_loads_nothing_from_elsewhere(visitor: Visitor) -> None:
     foreign = [url for url in loaded if re.match(r"(https?:)?//", url)]
     assert [url for url in foreign if not url.startswith(visitor.site.url)] == []
     assert not re.search(r"url\([\"']?(https?:)?//", visitor.http.get("/theme.css").text)
+
+
+def test_sec_22_models_are_chosen_from_a_list_and_nowhere_else(
+    site: Site, visitor: Visitor, photo: Photo, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[str] = []
+    get = site.page.service.shelf.get
+    monkeypatch.setattr(
+        site.page.service.shelf, "get", lambda name: asked.append(name) or get(name)
+    )
+    (tmp_path / "mine.safetensors").write_bytes(b"")
+    wanted = (
+        "caidas/swin2SR-classical-sr-x2-64",
+        "https://example.org/a.pth",
+        str(tmp_path / "mine.safetensors"),
+        "swin2sr-classical-x2",
+        "../sharpen-x2",
+    )
+    file = visitor.upload(photo())
+    for name in wanted:
+        for function, source in (("restore", file), ("batch", [file])):
+            for chosen in ((name, "fast"), ("sharpen-x2", name)):
+                visitor.session += "x"
+                outcome = visitor.outcome(source, *chosen, False, function=function)
+                assert refused(outcome), (function, chosen)
+                assert "is not offered" in outcome["output"]["error"]
+    assert asked == []
 
 
 def test_sec_26_a_cancelled_job_never_keeps_the_slot(

@@ -36,6 +36,8 @@ class Inside:
             body += message.get("body", b"")
             more = message.get("more_body", False)
         self.bodies.append(body)
+        stated = dict(scope["headers"]).get(b"content-length")
+        assert stated is None or int(stated) == len(body)
         if self.during:
             await self.during()
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -146,6 +148,17 @@ def test_files_of_this_server_pass() -> None:
     assert Door().ask(JOIN, {"data": [own]}) == 200
 
 
+def test_addresses_of_this_servers_files_become_their_paths() -> None:
+    door = Door()
+    own = {"path": "http://localhost:7860/gradio_api/file=/srv/a%20b.png"}
+    headers = {"host": "localhost:7860"}
+    assert door.ask(JOIN, {"data": [own]}, headers=headers) == 200
+    assert json.loads(door.inside.bodies[0]) == {"data": [{"path": "/srv/a b.png"}]}
+    assert door.ask(JOIN, {"data": [own]}, headers={"host": "example.org"}) == 400
+    nested = {"path": "http://localhost:7860/gradio_api/file=http://example.org/a.png"}
+    assert door.ask(JOIN, {"data": [nested]}, headers=headers) == 400
+
+
 def test_sec_07_uploads_state_their_length_and_keep_it_small() -> None:
     door = Door()
     assert door.ask(UPLOAD, form(1), headers=FORM) == 200
@@ -185,8 +198,8 @@ def test_sec_12_unused_doors_are_closed(path: str, method: str) -> None:
 def test_sec_10_an_address_with_two_waiting_jobs_adds_none() -> None:
     assert Door(waiting=1).ask(JOIN, {"fn_index": 0}) == 200
     assert Door(waiting=2).ask(JOIN, {"fn_index": 0}) == 429
-    assert Door(waiting=2).ask("/gradio_api/call/upscale", {"data": []}) == 429
-    assert Door(waiting=2).ask("/gradio_api/call/v2/upscale", {}) == 429
+    assert Door(waiting=2).ask("/gradio_api/call/restore", {"data": []}) == 429
+    assert Door(waiting=2).ask("/gradio_api/call/v2/restore", {}) == 429
 
 
 def test_cheap_functions_are_not_counted_but_what_merely_looks_like_one_is() -> None:

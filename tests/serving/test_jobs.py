@@ -163,7 +163,7 @@ def test_the_shelf_keeps_one_model_always_and_one_other() -> None:
         loaded.append(name)
         return object()
 
-    shelf = Shelf(load, always="small")  # type: ignore[arg-type]
+    shelf = Shelf(load, always=["small"])  # type: ignore[arg-type]
     for name in ("small", "large", "large", "small", "other", "large", "small"):
         assert shelf.get(name) is shelf.look(name)
     assert loaded == ["small", "large", "other", "large"]
@@ -178,7 +178,7 @@ def test_a_model_at_hand_does_not_wait_for_one_that_is_being_fetched() -> None:
             assert arrived.wait(10)
         return object()
 
-    shelf = Shelf(load, always="small")  # type: ignore[arg-type]
+    shelf = Shelf(load, always=["small"])  # type: ignore[arg-type]
     shelf.get("small")
     promise = shelf.fetch("large")
     assert shelf.get("small") is shelf.fetch("small").result(10)
@@ -195,7 +195,7 @@ def test_a_failed_fetch_raises_where_its_result_is_asked_for_and_can_be_repeated
             raise failures.pop()
         return object()
 
-    shelf = Shelf(load, always="small")  # type: ignore[arg-type]
+    shelf = Shelf(load, always=["small"])  # type: ignore[arg-type]
     with pytest.raises(WeightsError):
         shelf.fetch("large").result(10)
     assert shelf.fetch("large").result(10) is not None

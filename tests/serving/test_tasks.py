@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from swin2sr import checkpoints
 from swin2sr.checkpoints import list_models
 from swin2sr.errors import ConfigError
-from swin2sr.serving.service import plain
-from swin2sr.serving.tasks import INCLUDED, QUALITIES, TASKS, describe, model_for
+from swin2sr.serving.tasks import INCLUDED, QUALITIES, TASKS, describe, included, model_for, offered
+from swin2sr.serving.words import plain
 
 markdown_it = pytest.importorskip("markdown_it")
 
@@ -46,3 +47,34 @@ def test_plain_text_stays_what_it_is_as_markdown(text: str) -> None:
     shown = "".join(token.content for token in inline.children or [])
     assert {token.type for token in inline.children or []} <= {"text", "text_special"}
     assert shown.split() == sentence.split(), sentence_as_markdown
+
+
+def test_a_small_model_is_the_fast_choice_once_its_files_are_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    known = {"swin2sr-classical-x4": object()}
+    monkeypatch.setattr(checkpoints, "find", known.get)
+    wanted = {"fast": "swin2sr-small-x4", "best": "swin2sr-classical-x4"}
+    assert offered("Sharpen x4", **wanted).models == {"best": "swin2sr-classical-x4"}
+    known["swin2sr-small-x4"] = object()
+    assert offered("Sharpen x4", **wanted).models == wanted
+
+
+@pytest.mark.parametrize(
+    ("task", "small"),
+    [
+        ("sharpen-x2", "swin2sr-small-x2"),
+        ("sharpen-x4", "swin2sr-small-x4"),
+        ("compressed-x4", "swin2sr-small-compressed-x4"),
+        ("jpeg", "swin2sr-small-jpeg"),
+    ],
+)
+def test_every_packaged_model_of_a_task_is_its_fast_one(task: str, small: str) -> None:
+    here = checkpoints.find(small) is not None
+    assert (TASKS[task].models.get("fast") == small) == here
+    assert (small in included()) == here
+
+
+def test_a_model_that_was_downloaded_works_offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoints, "is_here", lambda entry: True)
+    assert describe("swin2sr-classical-x4").endswith("Downloaded already: works offline.")

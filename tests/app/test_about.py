@@ -1,0 +1,54 @@
+"""The tab "About": facts from the registry, figures from files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from swin2sr.checkpoints import find
+from swin2sr.page import about
+from swin2sr.serving import quality
+from swin2sr.serving.tasks import TASKS
+
+HEAD = "model,set,scale,degradation,images,of,lr,psnr,ssim,psnr_rgb,ssim_rgb,psnr_b,psnr_b_y\n"
+
+
+def test_every_model_of_the_page_stands_with_its_training_and_licence() -> None:
+    text = about.models()
+    for task in TASKS.values():
+        assert f"**{task.label}**" in text
+        for name in task.models.values():
+            entry = find(name)
+            assert entry is not None
+            (line,) = [line for line in text.splitlines() if f"- {name}," in line]
+            assert entry.licence in line
+            assert ("included" in line) == (entry.source == "packaged")
+
+
+def test_figures_are_those_of_the_files_that_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "means.csv").write_text(
+        HEAD + "bicubic,Set5,2,bicubic,5,5,matlab,12.345,0.54321,1,1,,\n", encoding="utf-8"
+    )
+    measured = quality.measured
+    monkeypatch.setattr(quality, "measured", lambda: measured(tmp_path))
+    monkeypatch.setattr(quality, "cards", lambda: {"a-model": "its section"})
+    text = about.results()
+    assert "12.35 | 0.5432" in text or "12.34 | 0.5432" in text
+    assert "**a-model**, from its card:\n\nits section" in text
+
+
+def test_without_files_it_says_that_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quality, "measured", list)
+    monkeypatch.setattr(quality, "cards", dict)
+    assert about.results() == "Measured figures are not part of this installation."
+
+
+def test_the_texts_hold_no_figure_of_quality() -> None:
+    texts = " ".join((about.NETWORK, about.LIMITS, about.PRIVACY, about.LICENCES))
+    assert "dB" not in texts
+    assert "PSNR" not in texts
+    for said in ("not recover the truth", "Faces", "Text", "arxiv.org/abs/2209.11345"):
+        assert said in texts

@@ -1,0 +1,84 @@
+"""The command ``python app.py``, and what a Space lends it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+import pytest
+
+import app
+from swin2sr.errors import JobError
+
+if TYPE_CHECKING:
+    from tests.app.conftest import Site
+
+
+def test_tools_for_language_models_are_offered_only_when_asked_for(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served: list[bool] = []
+    monkeypatch.setattr(app.page, "serve", served.append)
+    monkeypatch.setattr(app, "find_spec", lambda name: object())
+    app.main([])
+    app.main(["--mcp"])
+    assert served == [False, True]
+    assert not site.page.demo.mcp_server
+    assert site.visit().http.get("/gradio_api/mcp/").status_code == 404
+
+
+def test_without_the_package_for_it_the_command_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(app, "find_spec", lambda name: None)
+    with pytest.raises(SystemExit) as ended:
+        app.main(["--mcp"])
+    assert ended.value.code == 2
+    assert "pip install 'gradio[mcp]'" in capsys.readouterr().err
+
+
+def test_a_job_is_a_line_of_json_where_the_process_complains(
+    site: Site, photo: Callable[..., bytes], capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = logging.getLogger("swin2sr.serving")
+    before = (list(log.handlers), log.level, log.propagate)
+    app.write_log()
+    try:
+        visitor = site.visit()
+        visitor.outcome(visitor.upload(photo(), "anna.png"), "sharpen-x2", "fast")
+        visitor.outcome(visitor.upload(b"no", "anna.png"), "sharpen-x2", "fast")
+        assert site.idle()
+    finally:
+        log.handlers[:], log.level, log.propagate = before
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines() if "{" in line]
+    assert [line["outcome"] for line in lines] == ["done", "not_an_image"]
+    assert lines[0]["input"] == [40, 30]
+    assert "anna" not in json.dumps(lines)
+    assert "127.0.0.1" not in json.dumps(lines)
+
+
+def gpu(*, duration: Callable[..., int]) -> Callable[[Any], Any]:
+    """Stands for ``spaces.GPU``: asks how long, and refuses whoever wants more than a minute."""
+
+    def lend(network: Any) -> Any:
+        def run(*args: Any) -> Iterator[Any]:
+            if duration(*args) > 60:
+                raise gr.Error("You have used up your share of GPU time.")
+            yield from network(*args)
+
+        return run
+
+    return lend
+
+
+def test_a_gpu_is_lent_for_as_long_as_a_job_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "spaces", SimpleNamespace(GPU=gpu))
+    lent = app.lend_gpu(lambda seconds: iter(["one", "two"]), lambda seconds: seconds)
+    assert list(lent(30)) == ["one", "two"]
+    with pytest.raises(JobError, match="your share of GPU time") as caught:
+        list(lent(90))
+    assert caught.value.code == "gpu"
