@@ -20,13 +20,19 @@ from swin2sr.config.file import read_object
 WEIGHTS_FOLDER = Path(__file__).resolve().parent.parent / "weights"
 DEFAULT = "swin2sr-small-x2"  # what works at once, without the network
 
-PACKAGED: tuple[dict[str, Any], ...] = (
-    {
-        "name": DEFAULT,
-        "title": "Pictures, twice the size, small network",
-        "task": "lightweight",
-        "trained_on": "see its model card",
-    },
+PACKAGED: tuple[dict[str, Any], ...] = tuple(
+    {"name": name, "task": task, "title": title, "trained_on": "see its model card"}
+    for name, task, title in (
+        (DEFAULT, "lightweight", "Pictures, twice the size, small network"),
+        ("swin2sr-small-x4", "lightweight", "Pictures, four times the size, small network"),
+        (
+            "swin2sr-small-compressed-x4",
+            "compressed",
+            "Small JPEG pictures, four times the size, small network",
+        ),
+        ("swin2sr-small-jpeg", "jpeg", "JPEG pictures in colour, same size, small network"),
+        ("swinir-small-x2", "lightweight", "Pictures, twice the size, small SwinIR"),
+    )
 )
 
 
