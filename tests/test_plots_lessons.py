@@ -65,6 +65,13 @@ def test_curves_go_through_their_points() -> None:
     assert (axes.get_xscale(), axes.get_xlabel(), axes.get_ylabel()) == ("log", "x", "y")
 
 
+def test_there_are_no_half_groups() -> None:
+    for step, halves in ((1.0, False), (0.5, True)):
+        points = {"a": [(step * i, 0.0) for i in range(1, 5)]}
+        (axes,) = shown(plots.curves(points, "group", "y"))
+        assert any(tick % 1 for tick in axes.get_xticks()) == halves
+
+
 def test_heads_have_a_point_each_and_their_mean_a_line() -> None:
     values = torch.tensor([[1.0, 3.0], [4.0, 6.0]])
     without = torch.full((2, 2), math.inf)

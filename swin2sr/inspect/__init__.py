@@ -27,7 +27,9 @@ from swin2sr.inspect.features import (
     stream_growth,
     token_norms,
 )
+from swin2sr.inspect.groups import without_groups
 from swin2sr.inspect.logits import LogitStatistics, attention_logits, entropy_by_scale
+from swin2sr.inspect.mosaic import window_attention
 from swin2sr.inspect.position import position_bias
 from swin2sr.inspect.subject import layer_labels
 from swin2sr.inspect.window import with_window
@@ -59,5 +61,7 @@ __all__ = [
     "similarity",
     "stream_growth",
     "token_norms",
+    "window_attention",
     "with_window",
+    "without_groups",
 ]

@@ -25,6 +25,7 @@ from swin2sr.plots.features import (
 from swin2sr.plots.pictures import picture_row, zooms
 from swin2sr.plots.training import training_curves
 from swin2sr.plots.views import framed, view
+from swin2sr.plots.windows import window_mosaics
 
 __all__ = [
     "COLOURS",
@@ -57,5 +58,6 @@ __all__ = [
     "training_curves",
     "view",
     "window_grid",
+    "window_mosaics",
     "zooms",
 ]

@@ -44,6 +44,8 @@ def curves(
         places = sorted({x for points in several.values() for x, _ in points})
         axes.set_xticks(places, [f"{place:g}" for place in places])
         axes.minorticks_off()
+    elif all(x == int(x) for points in several.values() for x, _ in points):
+        axes.locator_params(axis="x", integer=True)  # no half layers and groups
     axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)
     axes.legend(frameon=False, fontsize=SMALL)

@@ -47,7 +47,7 @@ def wanted(root: Path = ROOT) -> Iterator[Path]:
     for path in sorted(package.rglob("*")):
         inside = path.relative_to(package)
         left_out = inside.parts[0] in LEFT_OUT or inside.as_posix() in LEFT_OUT
-        if not left_out and (path.suffix == ".py" or path.name == "py.typed"):
+        if not left_out and (path.suffix in (".py", ".png") or path.name == "py.typed"):
             yield path.relative_to(root)
     for entry in list_models():
         if entry.source == "packaged":
