@@ -75,7 +75,7 @@ def photograph(
         ConfigError: as ``photograph_file``; a box outside the photograph, a height below 1.
     """
     with Image.open(photograph_file(name)) as image:
-        pixels = np.asarray(image.convert("RGB"))
+        pixels = np.array(image.convert("RGB"))  # a copy, so that it may be written to
     if box is not None:
         left, top, right, bottom = box
         if not (0 <= left < right <= pixels.shape[1] and 0 <= top < bottom <= pixels.shape[0]):

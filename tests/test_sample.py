@@ -16,6 +16,7 @@ def test_every_photograph_is_there_in_colour(name: str) -> None:
     pixels = photograph(name)
     assert pixels.dtype == np.uint8
     assert pixels.shape[2] == 3
+    assert pixels.flags.writeable
     assert min(pixels.shape[:2]) >= 300
     assert pixels.std() > 20
 
