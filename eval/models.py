@@ -9,22 +9,18 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from swin2sr import checkpoints
+from swin2sr import baselines, checkpoints
+from swin2sr.baselines import BASELINES, INPUT
 from swin2sr.checkpoints.parameters import count_parameters
 from swin2sr.console import printable
 from swin2sr.errors import ConfigError, WeightsError
-from swin2sr.resize import imresize
 from swin2sr.upscale import Upscaler
 
-BICUBIC = "bicubic"  # MATLAB's, as the tables print it
-LANCZOS = "lanczos"  # Pillow's, 3 lobes
-INPUT = "input"  # unchanged: what a restoration model has to beat
-BASELINES = (BICUBIC, LANCZOS, INPUT)
 PRECISIONS = ("float32", "bfloat16", "float16", "float64")
 
 Enlarge = Callable[[np.ndarray], np.ndarray]
@@ -120,7 +116,8 @@ def open_model(model: Model, scale: int, settings: Settings) -> tuple[Enlarge, d
     if not model.suits(scale):
         raise ConfigError(f"{model.label!r} does not enlarge by {scale}.")
     if model.is_baseline:
-        return _baseline(model.spec, scale), {"device": "cpu", "precision": None, "notes": []}
+        enlarge = partial(baselines.enlarge, model.spec, scale=scale)
+        return enlarge, {"device": "cpu", "precision": None, "notes": []}
     upscaler = Upscaler.from_pretrained(
         model.spec, scale=scale, precision=settings.precision, device=settings.device
     )
@@ -148,19 +145,6 @@ def enlarger(spec: str, scale: int, padding: str) -> Enlarge:
         As ``describe`` and ``open_model``.
     """
     return open_model(describe(spec), scale, Settings(padding=padding))[0]
-
-
-def _baseline(name: str, scale: int) -> Enlarge:
-    if name == INPUT:
-        return lambda image: image
-    if name == BICUBIC:
-        return lambda image: imresize(image, scale)
-    return lambda image: _lanczos(image, scale)
-
-
-def _lanczos(image: np.ndarray, scale: int) -> np.ndarray:
-    size = (image.shape[1] * scale, image.shape[0] * scale)
-    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.LANCZOS))
 
 
 def _network(upscaler: Upscaler, settings: Settings) -> Enlarge:

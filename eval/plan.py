@@ -13,8 +13,9 @@ from eval import datasets, fetch, models, record
 from eval.datasets import SAMPLE, Benchmark, Item
 from eval.degradations import Degradation, usual
 from eval.journal import Cell
-from eval.models import INPUT, Model, Settings
+from eval.models import Model, Settings
 from eval.protocol import Protocol
+from swin2sr.baselines import INPUT
 from swin2sr.errors import ConfigError
 from swin2sr.hardware import pick_device
 

@@ -52,6 +52,7 @@ LAYERS = (
     "images",
     "metrics",
     "degrade",
+    "baselines",
     "processing",
     "colour",
     "report",

@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from swin2sr import budget, checkpoints, images, metrics, plots
+from swin2sr.baselines import BASELINES, enlarge
 from swin2sr.budget import duration
 from swin2sr.errors import JobError, Swin2SRError, WeightsError
 from swin2sr.serving.comparison import Comparison, Result
@@ -22,11 +23,9 @@ from swin2sr.serving.restoring import GPU_RATE, gpu_seconds
 from swin2sr.serving.service import Service
 from swin2sr.serving.tasks import INCLUDED
 from swin2sr.serving.trial import (
-    BASELINES,
     KINDS,
     Pair,
     Trial,
-    baseline,
     border,
     download,
     make_pair,
@@ -118,7 +117,7 @@ class Comparing:
             if name in BASELINES:
                 yield Update(f"{head}.")
                 start = time.perf_counter()
-                _save(baseline(name, pair.given, kind.scale), file)
+                _save(enlarge(name, pair.given, kind.scale), file)
                 result = Result(name, str(file), seconds=time.perf_counter() - start)
             else:
                 result = yield from self._network(job, head, name, given, file)

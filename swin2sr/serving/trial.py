@@ -10,18 +10,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from PIL import Image
 
 from swin2sr import checkpoints, images
+from swin2sr.baselines import BASELINES, BICUBIC, INPUT, LANCZOS
 from swin2sr.degrade import Bicubic, Chain, Degradation, Jpeg
 from swin2sr.errors import ConfigError, ImageError
 from swin2sr.images import Picture
-from swin2sr.resize import imresize
 from swin2sr.serving.service import LIMITS
 from swin2sr.serving.words import pixels
 
-BICUBIC, LANCZOS, INPUT = "bicubic", "lanczos", "input"
-BASELINES = {
+BASELINE_LABELS = {
     BICUBIC: "Bicubic (no network)",
     LANCZOS: "Lanczos (no network)",
     INPUT: "Input as it is",
@@ -193,24 +191,6 @@ def make_pair(trial: Trial) -> Pair:
     return Pair(given, original, notes)
 
 
-def baseline(name: str, pixels: np.ndarray, scale: int) -> np.ndarray:
-    """What takes no network.
-
-    Args:
-        name: a key of ``BASELINES``: MATLAB's bicubic, Pillow's Lanczos of 3 lobes, or nothing.
-        pixels: (H, W, 3) or (H, W) uint8.
-        scale: factor of the sides.
-    Returns:
-        uint8, sides times ``scale``.
-    """
-    if name == INPUT:
-        return pixels
-    if name == BICUBIC:
-        return imresize(pixels, scale)
-    size = (pixels.shape[1] * scale, pixels.shape[0] * scale)
-    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
-
-
 def border(scale: int) -> int:
     """Pixels at each side that are left out of scores."""
     return scale if scale > 1 else 0
@@ -243,7 +223,9 @@ def label(name: str) -> str:
     entry = download(name)
     if entry is not None:
         return f"{name}, downloads {megabytes(entry):.0f} MB"
-    return BASELINES.get(name) or f"{name}, {'included' if is_packaged(name) else 'downloaded'}"
+    if name in BASELINES:
+        return BASELINE_LABELS[name]
+    return f"{name}, {'included' if is_packaged(name) else 'downloaded'}"
 
 
 def download(name: str) -> checkpoints.Entry | None:

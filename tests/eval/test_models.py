@@ -12,6 +12,7 @@ from PIL import Image
 
 from eval.models import Model, Settings, describe, enlarger, open_model
 from swin2sr import Swin2SRForImageSuperResolution, Upscaler
+from swin2sr.baselines import enlarge
 from swin2sr.errors import ConfigError, WeightsError
 from swin2sr.resize import imresize
 from tests.eval.conftest import TINY, smooth
@@ -27,6 +28,11 @@ def test_bicubic_is_matlabs_and_lanczos_is_pillows() -> None:
 
 def test_the_input_is_its_own_baseline() -> None:
     assert np.array_equal(enlarger("input", 1, "official")(smooth(0)), smooth(0))
+
+
+def test_another_name_is_no_baseline() -> None:
+    with pytest.raises(ConfigError, match="choose bicubic, lanczos, input"):
+        enlarge("nearest", smooth(0), 2)
 
 
 def test_a_network_is_described_by_what_tells_it_apart(network: Path) -> None:

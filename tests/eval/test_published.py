@@ -8,9 +8,9 @@ import pytest
 
 from eval.datasets import KNOWN
 from eval.degradations import Degradation
-from eval.models import BASELINES
 from eval.published import FILE, find, published
 from swin2sr import checkpoints
+from swin2sr.baselines import BASELINES
 
 
 def test_every_figure_has_a_source_and_none_is_there_twice() -> None:

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from swin2sr import metrics
+from swin2sr.baselines import enlarge
 from swin2sr.checkpoints import find
 from swin2sr.degrade import Bicubic, Chain, Jpeg
 from swin2sr.errors import ConfigError, ImageError, WeightsError
@@ -23,7 +24,7 @@ from swin2sr.serving.comparison import Comparison
 from swin2sr.serving.jobs import Slot
 from swin2sr.serving.service import Service
 from swin2sr.serving.tasks import INCLUDED
-from swin2sr.serving.trial import KINDS, RESULT_PIXELS, Trial, baseline, label, make_pair
+from swin2sr.serving.trial import KINDS, RESULT_PIXELS, Trial, label, make_pair
 from swin2sr.serving.updates import Update
 from swin2sr.upscale import Upscaler
 
@@ -232,7 +233,7 @@ def test_results_are_what_each_model_makes_alone(
 ) -> None:
     given = Bicubic(2)(pixels(photo()))
     bicubic, lanczos, network = (pixels(result.file) for result in done.results)
-    np.testing.assert_array_equal(bicubic, baseline("bicubic", given, 2))
+    np.testing.assert_array_equal(bicubic, enlarge("bicubic", given, 2))
     alone = Image.fromarray(given).resize((44, 38), Image.Resampling.LANCZOS)
     np.testing.assert_array_equal(lanczos, np.asarray(alone))
     np.testing.assert_array_equal(network, np.asarray(load(INCLUDED)(given)))
