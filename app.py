@@ -131,6 +131,13 @@ class Page:
             },
             **options,
         )
+        if tools := self.demo.mcp_server_obj:
+            # Gradio's tools cannot take lists of files: this one would fail, whatever it is given.
+            tools.tool_to_endpoint = {
+                name: endpoint
+                for name, endpoint in tools.tool_to_endpoint.items()
+                if endpoint != "/batch"
+            }
 
     def _waiting(self, address: str) -> int:
         """Jobs of an address in Gradio's queue, which has no public way to ask."""

@@ -79,7 +79,7 @@ class AttentionSection:
             numbers = gr.JSON(label="Distance in pixels and entropy in bits, by block and head")
         flow.change(lambda wanted: gr.Column(visible=wanted), flow, flowing, queue=False, **PRIVATE)
         self._outputs = [self._figure, self._mosaic, self._flow, numbers, report, self._kept]
-        self._inputs = [*subject.asked, self.block, self._heads, flow, subject.dark]
+        self._inputs = [*subject.asked, self.block, self._heads, flow, *subject.pixel, subject.dark]
         self._more = more
         self._wire(subject, report, go, halt, stopper(service))
 
@@ -132,7 +132,7 @@ class AttentionSection:
     def _run(self, trigger: Any, **visible: Any) -> Any:
         """Have a trigger show the attention."""
         run = trigger(
-            self.attend,
+            self.attention,
             self._inputs,
             self._outputs,
             js=DARK,
@@ -143,18 +143,18 @@ class AttentionSection:
         run.success(lambda: gr.Row(visible=True), None, self._more, queue=False, **PRIVATE)
         return run
 
-    def attend(
+    def attention(
         self,
+        request: gr.Request,
         image: dict[str, Any] | None,
         model: str,
-        x: float | None,
-        y: float | None,
         side: int,
         block: int,
         heads: str,
         flow: bool,
-        dark: bool,
-        request: gr.Request,
+        x: float | None = None,
+        y: float | None = None,
+        dark: bool = False,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio is asked for it
     ) -> Iterator[tuple[Any, ...]]:
         """Show whom one pixel of a picture attends to.
@@ -162,12 +162,12 @@ class AttentionSection:
         Args:
             image: PNG, JPEG, WebP, BMP, TIFF or GIF of at most 10 MB and 4 megapixels.
             model: name of the network.
-            x: column of the pixel that looks, from 0 on the left; none for the middle.
-            y: its row, from 0 at the top; none for the middle.
             side: of a larger picture a piece of this side around the pixel is looked at.
             block: which block the first figure shows, from 1.
             heads: "every" (side by side), "mean", or the number of one head, from 1.
             flow: also follow attention through all blocks together.
+            x: column of the pixel that looks, from 0 on the left; none for the middle.
+            y: its row, from 0 at the top; none for the middle.
             dark: draw figures for a dark page.
         Returns:
             PNG files: one block head by head, all blocks and heads, the flow if it was asked for;

@@ -68,8 +68,8 @@ class AttributionSection:
         with gr.Accordion("Numbers", open=False):
             numbers = gr.JSON(label="Patch, diffusion index and mean distance, by model")
         run = go.click(
-            self.attribute,
-            [*subject.asked, self.box, steps, other],
+            self.attribution,
+            [*subject.asked, self.box, steps, other, *subject.pixel],
             [self._first, self._second, numbers, report],
             api_name="attribution",
             show_progress_on=self._first,
@@ -92,17 +92,17 @@ class AttributionSection:
             **PRIVATE,
         )
 
-    def attribute(
+    def attribution(
         self,
+        request: gr.Request,
         image: dict[str, Any] | None,
         model: str,
-        x: float | None,
-        y: float | None,
         side: int,
         box: int,
         steps: int,
         other: str,
-        request: gr.Request,
+        x: float | None = None,
+        y: float | None = None,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio is asked for it
     ) -> Iterator[tuple[Any, ...]]:
         """Show which pixels of a picture a patch of the result comes from (LAM).
@@ -110,12 +110,12 @@ class AttributionSection:
         Args:
             image: PNG, JPEG, WebP, BMP, TIFF or GIF of at most 10 MB and 4 megapixels.
             model: name of the network.
-            x: column of the patch's middle, from 0 on the left; none for the picture's middle.
-            y: its row, from 0 at the top; none for the picture's middle.
             side: of a larger picture a piece of this side around the patch is looked at.
             box: side of the patch, in pixels of the picture.
             steps: of the path from blurred to sharp.
             other: a second network to show beside it, or "no other".
+            x: column of the patch's middle, from 0 on the left; none for the picture's middle.
+            y: its row, from 0 at the top; none for the picture's middle.
         Returns:
             PNG files: the map over the piece, the same of the other network; the numbers, with the
             diffusion index; and what was done, as Markdown.

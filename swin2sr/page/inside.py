@@ -52,11 +52,13 @@ class InsideTab:
                     StatesSection(service, looking, subject)
                 with gr.Tab("Attribution"):
                     self._attribution = AttributionSection(service, looking, subject)
+        drawn = [self._attention.block, self._attribution.box]
+        asked = [*subject.asked, *drawn, *subject.pixel]
         views = [self._attention.view, self._attribution.view]
         gr.on(
-            [one.change for one in (*subject.asked, self._attention.block, self._attribution.box)],
+            [one.change for one in asked],
             self.look,
-            [*subject.asked, self._attention.block, self._attribution.box],
+            asked,
             [about, self._framed, self._whole, *views, subject.seen],
             api_name="look_inside",
             **LOOK,
@@ -72,11 +74,11 @@ class InsideTab:
         self,
         image: dict[str, Any] | None,
         model: str,
-        x: float | None,
-        y: float | None,
         side: int,
         block: int,
         box: int,
+        x: float | None,
+        y: float | None,
     ) -> tuple[Any, ...]:
         """What would be looked at: in words, framed in the picture, and to click on."""
         path = uploaded_path(image)

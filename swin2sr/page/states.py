@@ -85,8 +85,8 @@ class StatesSection:
         with gr.Accordion("Numbers", open=False):
             numbers = gr.JSON(label="Root mean square of every channel, by depth")
         run = go.click(
-            self.show,
-            [*subject.asked, depth, subject.dark],
+            self.hidden_states,
+            [*subject.asked, depth, *subject.pixel, subject.dark],
             [self._colours, self._sizes, self._overview, self._chart, numbers, report, at, kept],
             js=DARK,
             api_name="hidden_states",
@@ -121,16 +121,16 @@ class StatesSection:
             **PRIVATE,
         )
 
-    def show(
+    def hidden_states(
         self,
+        request: gr.Request,
         image: dict[str, Any] | None,
         model: str,
-        x: float | None,
-        y: float | None,
         side: int,
         depth: int,
-        dark: bool,
-        request: gr.Request,
+        x: float | None = None,
+        y: float | None = None,
+        dark: bool = False,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio is asked for it
     ) -> Iterator[tuple[Any, ...]]:
         """Show a network's feature maps, from the first convolution to the end of the trunk.
@@ -138,10 +138,10 @@ class StatesSection:
         Args:
             image: PNG, JPEG, WebP, BMP, TIFF or GIF of at most 10 MB and 4 megapixels.
             model: name of the network.
-            x: column that a piece of a larger picture is cut around; none for the middle.
-            y: its row; none for the middle.
             side: of a larger picture a piece of this side is looked at.
             depth: which map the first two files show, from 1.
+            x: column that a piece of a larger picture is cut around; none for the middle.
+            y: its row; none for the middle.
             dark: draw figures for a dark page.
         Returns:
             PNG files: one depth as colours and its sizes, all depths, the size of channels by

@@ -44,7 +44,12 @@ class Subject:
     @property
     def asked(self) -> list[Any]:
         """What every action is given first."""
-        return [self.source, self.model, self.x, self.y, self.side]
+        return [self.source, self.model, self.side]
+
+    @property
+    def pixel(self) -> list[Any]:
+        """Given after what must be there: without a value they are optional, also for endpoints."""
+        return [self.x, self.y]
 
 
 def choose_subject() -> Subject:

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
+import httpx
 import pytest
 
 import app
@@ -29,6 +30,21 @@ def test_tools_for_language_models_are_offered_only_when_asked_for(
     assert served == [False, True]
     assert not site.page.demo.mcp_server
     assert site.visit().http.get("/gradio_api/mcp/").status_code == 404
+
+
+def test_the_tools_are_the_actions_that_a_tool_can_take_the_arguments_of() -> None:
+    """Where the package is there, which nothing else needs: pip install 'gradio[mcp]'."""
+    pytest.importorskip("mcp")
+    page = app.Page()
+    page.launch(mcp=True, prevent_thread_lock=True, quiet=True)
+    try:
+        schema = httpx.get(f"{page.demo.local_url}gradio_api/mcp/schema", timeout=30).json()
+    finally:
+        page.demo.close(verbose=False)
+    tools = {tool["name"]: tool["inputSchema"]["required"] for tool in schema}
+    tools.pop("upload_file_to_gradio", None)  # Gradio's own
+    assert set(tools) == {"restore", "compare", "attention", "hidden_states", "attribution"}
+    assert {name: needed for name, needed in tools.items() if needed != ["image"]} == {}
 
 
 def test_without_the_package_for_it_the_command_says_what_to_install(

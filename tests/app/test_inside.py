@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from tests.app.conftest import Tab, Visitor
 
 PATIENCE = 60_000  # milliseconds: a network runs
-SUBJECT = (INCLUDED, 21, 17, 64)
+SUBJECT = (INCLUDED, 64)
+PIXEL = (21, 17)
 
 
 class TrainedSite(Site):
@@ -87,14 +88,21 @@ def called(site: Site, function: str, data: list[Any], visitor: Visitor, event: 
 def test_the_actions_are_published_with_what_they_take(site: Site, tmp_path: Path) -> None:
     described: Any = client(site, tmp_path).view_api(return_format="dict", print_info=False)
     endpoints = described["named_endpoints"]
-    subject = ["image", "model", "x", "y", "side"]
+    subject, optional = ["image", "model", "side"], {"x": None, "y": None}
     for name, more in (
-        ("/attention", ["block", "heads", "flow", "dark"]),
-        ("/hidden_states", ["depth", "dark"]),
-        ("/attribution", ["box", "steps", "other"]),
+        ("/attention", ["block", "heads", "flow", "x", "y", "dark"]),
+        ("/hidden_states", ["depth", "x", "y", "dark"]),
+        ("/attribution", ["box", "steps", "other", "x", "y"]),
     ):
-        names = [one["parameter_name"] for one in endpoints[name]["parameters"]]
-        assert names == [*subject, *more]
+        taken = {one["parameter_name"]: one for one in endpoints[name]["parameters"]}
+        assert list(taken) == [*subject, *more]
+        defaults = {
+            one: described["parameter_default"]
+            for one, described in taken.items()
+            if described["parameter_has_default"]
+        }
+        assert set(taken) - set(defaults) == {"image"}
+        assert defaults.items() >= optional.items()
     assert not [name for name in endpoints if "redraw" in name or "step" in name or "pick" in name]
 
 
@@ -102,7 +110,7 @@ def test_attention_is_what_inspect_says(
     site: Site, cat: np.ndarray, eye: Path, tmp_path: Path
 ) -> None:
     figure, mosaic, flow, numbers, report = client(site, tmp_path).predict(
-        handle_file(eye), *SUBJECT, 2, "every", True, False, api_name="/attention"
+        handle_file(eye), *SUBJECT, 2, "every", True, *PIXEL, api_name="/attention"
     )
     for file in (figure, mosaic, flow):
         assert Image.open(file).format == "PNG"
@@ -120,7 +128,7 @@ def test_hidden_states_and_attribution_give_files_and_numbers(
 ) -> None:
     here = client(site, tmp_path)
     *files, numbers, report, depth = here.predict(
-        handle_file(eye), *SUBJECT, 3, True, api_name="/hidden_states"
+        handle_file(eye), *SUBJECT, 3, *PIXEL, True, api_name="/hidden_states"
     )
     assert [Image.open(file).format for file in files] == ["PNG"] * 4
     assert numbers["depths"][2] == "group 1"
@@ -128,7 +136,7 @@ def test_hidden_states_and_attribution_give_files_and_numbers(
     assert depth == "Depth 3 of 7: **group 1**."
     assert "44x36" in report
     heat, nothing, numbers, report = here.predict(
-        handle_file(eye), *SUBJECT, 8, 10, "no other", api_name="/attribution"
+        handle_file(eye), *SUBJECT, 8, 10, "no other", *PIXEL, api_name="/attribution"
     )
     shown = np.asarray(Image.open(heat).convert("RGB")).astype(int)
     factor = 720 // 44
@@ -144,18 +152,18 @@ def test_hidden_states_and_attribution_give_files_and_numbers(
 
 
 @pytest.mark.parametrize(
-    ("subject", "sentence"),
+    ("pixel", "sentence"),
     [
-        ((INCLUDED, 44, 17, 64), "x must be a whole number from 0 to 43, got 44."),
-        ((INCLUDED, 1, -1, 64), "y must be a whole number from 0 to 35, got -1."),
+        ((44, 17), "x must be a whole number from 0 to 43, got 44."),
+        ((1, -1), "y must be a whole number from 0 to 35, got -1."),
     ],
 )
 def test_a_pixel_outside_is_told_in_a_sentence(
-    site: Site, eye: Path, tmp_path: Path, subject: tuple[Any, ...], sentence: str
+    site: Site, eye: Path, tmp_path: Path, pixel: tuple[int, int], sentence: str
 ) -> None:
     with pytest.raises(AppError) as caught:
         client(site, tmp_path).predict(
-            handle_file(eye), *subject, 2, "every", False, False, api_name="/attention"
+            handle_file(eye), *SUBJECT, 2, "every", False, *pixel, api_name="/attention"
         )
     assert str(caught.value) == sentence
 
@@ -165,13 +173,13 @@ def test_forged_choices_and_clicks_are_told_in_a_sentence(
 ) -> None:
     photo = visitor.upload(eye.read_bytes())
     for data in (
-        [photo, "swin2sr-classical-x4", 1, 1, 64, 2, "every", False, False],
-        [photo, INCLUDED, "1", 1, 64, 2, "every", False, False],
-        [photo, INCLUDED, 1, 1, 1e9, 2, "every", False, False],
-        [photo, INCLUDED, 1, 1, 64, 99, "every", False, False],
-        [photo, INCLUDED, 1, 1, 64, 2, "7", False, False],
-        [{"path": "/etc/passwd"}, INCLUDED, 1, 1, 64, 2, "every", False, False],
-        [None, INCLUDED, 1, 1, 64, 2, "every", False, False],
+        [photo, "swin2sr-classical-x4", 64, 2, "every", False, 1, 1, False],
+        [photo, INCLUDED, 64, 2, "every", False, "1", 1, False],
+        [photo, INCLUDED, 1e9, 2, "every", False, 1, 1, False],
+        [photo, INCLUDED, 64, 99, "every", False, 1, 1, False],
+        [photo, INCLUDED, 64, 2, "7", False, 1, 1, False],
+        [{"path": "/etc/passwd"}, INCLUDED, 64, 2, "every", False, 1, 1, False],
+        [None, INCLUDED, 64, 2, "every", False, 1, 1, False],
     ):
         answer = called(site, "attention", data, site.visit())
         assert not answer["success"]
@@ -205,7 +213,7 @@ def test_another_block_needs_no_run_of_the_network(
     visitor: Visitor, site: TrainedSite, eye: Path
 ) -> None:
     photo = visitor.upload(eye.read_bytes())
-    data = [photo, *SUBJECT, 2, "every", False, False]
+    data = [photo, *SUBJECT, 2, "every", False, *PIXEL, False]
     assert called(site, "attention", data, visitor)["success"]
     runs = site.runs
     for block, heads in ((3, "every"), (8, "mean"), (8, "4")):
