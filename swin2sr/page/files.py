@@ -11,12 +11,21 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 from PIL import Image
 
+from swin2sr.degrade import Jpeg
 from swin2sr.errors import ConfigError
 from swin2sr.sample import photograph
+from swin2sr.serving.tasks import TASKS, included
 
 KEPT_SECONDS = 600  # pictures of visitors and results
 EXAMPLES = ("astronaut", "chelsea", "coffee", "rocket")
 EXAMPLE_HEIGHT = 160
+# By task: photograph, height in pixels, and the JPEG quality it is saved with, if any.
+TASK_PICTURES = {
+    "sharpen-x2": ("chelsea", 160, None),
+    "sharpen-x4": ("astronaut", 120, None),
+    "compressed-x4": ("rocket", 120, 30),
+    "jpeg": ("coffee", 240, 15),
+}
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 
 
@@ -47,6 +56,29 @@ def small_photographs(folder: Path) -> list[str]:
             Image.fromarray(photograph(name, height=EXAMPLE_HEIGHT)).save(path)
             paths.append(str(path))
     return paths
+
+
+def task_pictures(folder: Path) -> dict[str, str]:
+    """A picture for each task that an included model does, in the state that the task is for.
+
+    Args:
+        folder: where they are written.
+    Returns:
+        Their paths, and the keys of their tasks.
+    """
+    pictures = {}
+    for task, (name, height, quality) in TASK_PICTURES.items():
+        if not any(one in included() for one in TASKS[task].models.values()):
+            continue
+        with suppress(ConfigError):  # as above
+            small = photograph(name, height=height)
+            path = folder / f"{name}.{'jpg' if quality else 'png'}"
+            if quality:
+                path.write_bytes(Jpeg(quality).encode(small))
+            else:
+                Image.fromarray(small).save(path)
+            pictures[str(path)] = task
+    return pictures
 
 
 def cached(component: gr.components.Component, data: bytes, name: str) -> str:

@@ -9,9 +9,9 @@ from typing import Any
 
 import gradio as gr
 
-from swin2sr.page.choices import choose_model
+from swin2sr.page.choices import choose_model, offer
 from swin2sr.page.events import LOOK, NETWORK, PRIVATE, failure, owner, stopper
-from swin2sr.page.files import small_photographs, uploaded_path
+from swin2sr.page.files import task_pictures, uploaded_path
 from swin2sr.serving.restoring import Restoring
 from swin2sr.serving.service import Service
 from swin2sr.serving.tasks import INCLUDED, describe
@@ -26,8 +26,9 @@ class RestoreTab:
     """
 
     def __init__(self, service: Service) -> None:
-        self._restoring = Restoring(service)
-        with gr.Row():
+        with tempfile.TemporaryDirectory() as folder, gr.Row():
+            self._examples = task_pictures(Path(folder))
+            self._restoring = Restoring(service, self._examples)
             with gr.Column():
                 choices, go, halt = self._choices()
             with gr.Column():
@@ -38,9 +39,12 @@ class RestoreTab:
         source = gr.Image(
             label="Your picture", type="filepath", sources=["upload", "clipboard"], height=240
         )
-        with tempfile.TemporaryDirectory() as folder:
-            gr.Examples(small_photographs(Path(folder)), source, label="Examples")
+        examples = gr.Examples(list(self._examples), source, label="Examples, one for each task")
         task, quality, keep = choose_model()
+        # The task of the example that was chosen; its result comes with it.
+        self._chosen = examples.load_input_event.success(
+            self.choose, examples.dataset, [task, quality], queue=False, **PRIVATE
+        )
         about = gr.Markdown(describe(INCLUDED), elem_id="restore-about", elem_classes="about")
         with gr.Row():
             go = gr.Button("Restore", variant="primary", min_width=100)
@@ -67,18 +71,16 @@ class RestoreTab:
             "The result will appear here.", elem_id="restore-report", elem_classes="report"
         )
         download = gr.DownloadButton("Download PNG", interactive=False, elem_id="restore-download")
-        run = go.click(
-            self.restore,
-            choices,
-            [self._result, download, report],
-            api_name="restore",
-            show_progress_on=self._result,
-            **NETWORK,
-        )
-        run.success(
-            lambda: gr.DownloadButton(interactive=True), None, download, queue=False, **PRIVATE
-        )
-        halt.click(stop, None, report, cancels=[run], api_name="stop", queue=False, **PRIVATE)
+        outputs = [self._result, download, report]
+        runs = [
+            self._run(choices, outputs, go.click, api_name="restore"),
+            self._run(choices, outputs, self._chosen.success, api_visibility="private"),
+        ]
+        for run in runs:
+            run.success(
+                lambda: gr.DownloadButton(interactive=True), None, download, queue=False, **PRIVATE
+            )
+        halt.click(stop, None, report, cancels=runs, api_name="stop", queue=False, **PRIVATE)
         # The slider inside the pictures cannot be reached by keyboard; this one can.
         position.input(
             lambda share: gr.ImageSlider(slider_position=share),
@@ -87,6 +89,17 @@ class RestoreTab:
             queue=False,
             trigger_mode="always_last",
             **PRIVATE,
+        )
+
+    def _run(self, inputs: list[Any], outputs: list[Any], trigger: Any, **visible: Any) -> Any:
+        """Have a trigger restore the picture."""
+        return trigger(
+            self.restore,
+            inputs,
+            outputs,
+            show_progress_on=self._result,
+            **NETWORK,
+            **visible,
         )
 
     def restore(
@@ -126,6 +139,11 @@ class RestoreTab:
                 keep = self._result.move_resource_to_block_cache
                 before, after = keep(update.result.before), keep(update.result.after)
                 yield (before, after), after, update.text
+
+    def choose(self, example: tuple[int, Any]) -> tuple[str, gr.Radio]:
+        """The task that an example is for, and its models."""
+        task = list(self._examples.values())[example[0]]
+        return task, offer(task, "fast")
 
     def look(self, image: dict[str, Any] | None, task: str, quality: str) -> str:
         """What a job would take."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +14,10 @@ from PIL import Image
 
 from swin2sr import images
 from swin2sr.budget import multiplications
-from swin2sr.errors import ImageError, Swin2SRError
+from swin2sr.errors import ConfigError, ImageError, Swin2SRError
 from swin2sr.report import Report
 from swin2sr.serving.jobs import Job
+from swin2sr.serving.kept import Kept
 from swin2sr.serving.service import LIMITS, Service
 from swin2sr.serving.tasks import INCLUDED, describe, model_for
 from swin2sr.serving.updates import Update, Updates
@@ -67,10 +68,12 @@ class Restoring:
 
     Args:
         service: where it runs.
+        examples: paths of pictures whose results are kept, for whoever asks for them again.
     """
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, examples: Iterable[str] = ()) -> None:
         self._service = service
+        self._kept = Kept(examples)
         self._restored = service.on_gpu(self._restore, self._seconds)
 
     def run(
@@ -84,8 +87,16 @@ class Restoring:
             task, quality: keys of ``TASKS`` and ``QUALITIES``.
             keep_metadata: keep the camera's data (never place, thumbnail or orientation).
         Yields:
-            As ``Service.perform``; the result is ``Restored``.
+            As ``Service.perform``; the result is ``Restored``. What is kept needs no slot.
         """
+        kept = found = None
+        with suppress(ConfigError):  # a task that is not offered is for the job to tell
+            kept = self._kept.asked(path, model_for(task, quality), keep_metadata is True)
+            found = self._kept.find(kept)
+        if found is not None:
+            yield None
+            yield found
+            return
 
         def work(job: Job) -> Updates:
             name = model_for(task, quality)
@@ -102,7 +113,11 @@ class Restoring:
                             job.facts.update(facts(update.result.report))
                         yield update
 
-        yield from self._service.perform(owner, work, "restore")
+        with closing(self._service.perform(owner, work, "restore")) as updates:
+            for update in updates:
+                if kept is not None and update is not None and update.result is not None:
+                    self._kept.keep(kept, update)
+                yield update
 
     def look(self, path: str | None, task: str, quality: str) -> str:
         """The model that is meant and what a picture will cost, as far as known, as Markdown."""

@@ -26,9 +26,9 @@ from PIL import Image, ImageChops
 
 from swin2sr.budget import Estimate
 from swin2sr.errors import WeightsError
-from swin2sr.page.files import EXAMPLES, small_photographs
+from swin2sr.page.files import EXAMPLES, small_photographs, task_pictures
 from swin2sr.serving.service import Service
-from swin2sr.serving.tasks import INCLUDED, TASKS
+from swin2sr.serving.tasks import INCLUDED, TASKS, included
 from swin2sr.upscale import Upscaler
 
 if TYPE_CHECKING:
@@ -286,6 +286,16 @@ def test_examples_are_small_photographs(tmp_path: Path) -> None:
     paths = small_photographs(tmp_path)
     assert [Path(path).stem for path in paths] == ["astronaut", "chelsea", "coffee", "rocket"]
     assert all(max(Image.open(path).size) <= 256 for path in paths)
+
+
+def test_every_included_task_has_an_example_in_the_state_it_is_for(tmp_path: Path) -> None:
+    tasks = task_pictures(tmp_path)
+    done = [key for key, task in TASKS.items() if set(task.models.values()) & set(included())]
+    assert sorted(tasks.values()) == sorted(done)
+    for path, task in tasks.items():
+        with Image.open(path) as image:
+            assert max(image.size) <= 360
+            assert image.format == ("PNG" if task.startswith("sharpen") else "JPEG")
 
 
 # --- the process ----------------------------------------------------------------------------------
