@@ -256,7 +256,7 @@ RECIPES: tuple[Recipe, ...] = (
         # The paper's own head and patches for this task.
         Swin2SRConfig(**_SMALL, upscale=4, image_size=48, upsampler="pixelshuffle_aux"),
         "small JPEG pictures, four times the size",
-        steps=10000,
+        steps=6000,
         patch=48,
         batch=4,
         lr=4e-4,
