@@ -13,6 +13,7 @@ from eval import pictures
 from eval.journal import Cell
 from eval.plots import Crop
 from swin2sr import metrics
+from swin2sr.baselines import INPUT
 
 SIDE = 64  # pixels of a window in the original
 
@@ -52,6 +53,8 @@ def most_different(
 def row(out: Path, cells: Sequence[Cell], window: Window) -> list[Crop]:
     """A window as the original has it, as the input has it, and as each model made it.
 
+    The input is shown once, also where it is one of the models.
+
     Args:
         out: a run's folder. cells: models of one task, in the order to show. window: where.
     """
@@ -62,7 +65,8 @@ def row(out: Path, cells: Sequence[Cell], window: Window) -> list[Crop]:
         return []
     wanted = _cut(original, window)
     crops.append(Crop("original", wanted))
-    crops.append(Crop("input", _cut(_enlarged(given, cells[0].scale), window)))
+    if all(cell.model != INPUT for cell in cells):
+        crops.append(Crop("input", _cut(_enlarged(given, cells[0].scale), window)))
     for cell in cells:
         output = _read(out, cell, window.image, pictures.output(cell.model))
         if output is not None:

@@ -237,6 +237,13 @@ def test_a_row_of_crops_shows_original_input_and_models(tmp_path: Path) -> None:
     assert row[2].caption.endswith("inf dB here")
 
 
+def test_an_input_that_is_one_of_the_models_is_shown_once(tmp_path: Path) -> None:
+    hr = smooth(0, 80, 80)
+    cells = [saved(tmp_path, model, "y", hr, hr) for model in ("input", "a")]
+    row = crops.row(tmp_path, cells, Window("y", 0, 0, 1.0))
+    assert [crop.caption.partition("\n")[0] for crop in row] == ["original", "input", "a"]
+
+
 def test_crops_are_on_the_page_when_images_were_saved(tmp_path: Path) -> None:
     run = finished(tmp_path / "run", [*five("low", 30), *five("top", 32)])
     for image in "abcde":
