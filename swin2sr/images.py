@@ -23,6 +23,7 @@ from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from swin2sr.alpha import bleed, resize_alpha
 from swin2sr.arrays import SIXTEEN_BITS, from_array, from_tensor, unit_range
+from swin2sr.compression import jpeg_quality
 from swin2sr.encoding import check_size, encode, output_name, to_pil
 from swin2sr.errors import ImageError, KindError, Swin2SRError
 from swin2sr.picture import DEFAULT_LIMITS, Limits, Picture
@@ -305,7 +306,8 @@ def _from_pil(
     if alpha is not None and alpha.min() >= 1:
         alpha = None
     bits = 16 if sixteen_bit or deep else 8
-    return Picture(pixels, alpha, grey, bits, metadata, form, tuple(dict.fromkeys(notes)))
+    quality = jpeg_quality(getattr(image, "quantization", {}))
+    return Picture(pixels, alpha, grey, bits, metadata, form, quality, tuple(dict.fromkeys(notes)))
 
 
 def _to_srgb(

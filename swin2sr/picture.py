@@ -57,6 +57,7 @@ class Picture:
         bits: 8 or 16, depth of the source's channels.
         metadata: EXIF of the camera without position, thumbnail and orientation, or None.
         format: "PNG", "JPEG", ...; "" for arrays.
+        jpeg_quality: libjpeg's 1..100 of the file, or None for other sources.
         notes: what was changed or left out, one sentence each, for people.
     """
 
@@ -66,6 +67,7 @@ class Picture:
     bits: int = 8
     metadata: bytes | None = None
     format: str = ""
+    jpeg_quality: int | None = None
     notes: tuple[str, ...] = ()
 
     @property

@@ -25,6 +25,7 @@ from torch import nn
 from swin2sr import budget, checkpoints, images
 from swin2sr.budget import Estimate, Wishes
 from swin2sr.colour import brightness, with_colour_of
+from swin2sr.compression import advice
 from swin2sr.engine import Cancel, Engine, Pass, Progress, cancelled, sweep, turned
 from swin2sr.errors import ConfigError, Swin2SRError
 from swin2sr.images import DEFAULT_LIMITS, Limits, Picture
@@ -331,6 +332,7 @@ class Upscaler:
         result = self._assemble(replace(picture, pixels=pixels), canvas)
         remarks = [*result.notes, *self.notes, *self._engine.notes, *wishes.notes]
         remarks += _remarks(progress, self.precision)
+        remarks += filter(None, [advice(self.task, picture.jpeg_quality)])
         result = replace(result, notes=tuple(dict.fromkeys(remarks)))
         image = images.to_pil(result)
         done, seconds = progress.total, time.perf_counter() - start
@@ -355,7 +357,8 @@ class Upscaler:
         alpha = source.alpha
         if alpha is not None and self.scale > 1:
             alpha = images.resize_alpha(alpha, (pixels.shape[1], pixels.shape[0]))
-        return replace(source, pixels=np.clip(pixels, 0, 1), alpha=alpha, notes=notes)
+        pixels = np.clip(pixels, 0, 1)
+        return replace(source, pixels=pixels, alpha=alpha, jpeg_quality=None, notes=notes)
 
     def _report(
         self,

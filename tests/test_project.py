@@ -49,6 +49,7 @@ LAYERS = (
     "arrays",
     "encoding",
     "alpha",
+    "compression",
     "images",
     "metrics",
     "degrade",

@@ -12,8 +12,9 @@ from typing import Any
 
 from PIL import Image
 
-from swin2sr import images
+from swin2sr import checkpoints, images
 from swin2sr.budget import multiplications
+from swin2sr.compression import advice
 from swin2sr.errors import ConfigError, ImageError, Swin2SRError
 from swin2sr.report import Report
 from swin2sr.serving.jobs import Job
@@ -126,8 +127,11 @@ class Restoring:
             name = model_for(task, quality)
             lines[0] = describe(name)
             if path is not None:
-                size = images.decode(path, limits=LIMITS).size
-                lines.append(self._cost(name, size))
+                picture = images.decode(path, limits=LIMITS)
+                lines.append(self._cost(name, picture.size))
+                entry = checkpoints.find(name)
+                hint = advice(entry.task, picture.jpeg_quality) if entry else None
+                lines += [hint] if hint else []
         except Swin2SRError as error:
             lines[1:] = [f"**{plain(str(error))}**"]
         return "\n\n".join(lines)

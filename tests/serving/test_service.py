@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from swin2sr import Swin2SRConfig, Swin2SRForImageSuperResolution
+from swin2sr.degrade import Jpeg
 from swin2sr.errors import ImageError, JobError, WeightsError
 from swin2sr.serving.jobs import Deadline, Job, Slot
 from swin2sr.serving.restoring import Restored, Restoring
@@ -197,6 +198,16 @@ def test_a_model_that_takes_too_long_ends_the_job_not_the_loading() -> None:
     assert updates[0].text == f"Getting {INCLUDED} ready. The first time, this takes a while."
     assert "takes longer than 1 s" in updates[-1].text
     assert service.shelf.fetch(INCLUDED).result(10).name == INCLUDED
+
+
+def test_a_good_jpeg_is_told_that_repairing_it_does_harm(tmp_path: Any) -> None:
+    path = tmp_path / "a.jpg"
+    restoring = Restoring(Service(load))
+    for quality, told in ((90, True), (20, False)):
+        path.write_bytes(Jpeg(quality).encode(np.full((12, 10, 3), 99, np.uint8)))
+        text = restoring.look(str(path), "jpeg", "fast")
+        assert ("in better files it takes fine detail for damage" in text) == told
+        assert "10x12 pixels" in text
 
 
 # --- a GPU that is lent ---------------------------------------------------------------------------

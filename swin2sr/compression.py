@@ -1,0 +1,63 @@
+"""How strongly a JPEG file was compressed, and whether a model is meant for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+# What the 64 waves of a block of brightness are divided by at quality 50, row by row: ITU-T T.81
+# (1992), table K.1, which libjpeg scales for the other qualities.
+QUALITY_50 = np.array(
+    [
+        *(16, 11, 10, 16, 24, 40, 51, 61),
+        *(12, 12, 14, 19, 26, 58, 60, 55),
+        *(14, 13, 16, 24, 40, 57, 69, 56),
+        *(14, 17, 22, 29, 51, 87, 80, 62),
+        *(18, 22, 37, 56, 68, 109, 103, 77),
+        *(24, 35, 55, 64, 81, 104, 113, 92),
+        *(49, 64, 78, 87, 103, 121, 120, 101),
+        *(72, 92, 95, 98, 112, 100, 103, 99),
+    ]
+)
+QUALITIES = np.arange(1, 101)
+LEARNED = (10, 40)  # what the papers' models and the packaged ones for compressed pictures saw
+MUCH_BETTER = 50  # from here on what such a model takes away is worth more than what it repairs
+BLOCKS = 50  # below, blocks and ringing are plain to see
+
+
+def jpeg_quality(tables: Mapping[int, Sequence[int]]) -> int | None:
+    """The quality that libjpeg would have to be given to divide most alike.
+
+    Args:
+        tables: of a file, by number, as Pillow's ``quantization``; 0 is that of brightness.
+    Returns:
+        1..100, exact for files of libjpeg and Pillow, near for others; None without a table.
+    """
+    table = np.asarray(tables.get(0, ()))
+    if table.shape != QUALITY_50.shape:
+        return None
+    percent = np.where(QUALITIES < 50, 5000 // QUALITIES, 200 - 2 * QUALITIES)[:, None]
+    made = np.clip((QUALITY_50 * percent + 50) // 100, 1, 255)
+    return int(QUALITIES[np.abs(made - table).sum(axis=1).argmin()])
+
+
+def advice(task: str | None, quality: int | None) -> str | None:
+    """A sentence where a model and the compression of a picture do not go together.
+
+    Args:
+        task: of the model, as in the registry; None when it is not known.
+        quality: of the picture's file, or None.
+    """
+    if quality is None:
+        return None
+    saved = f"The file was saved at a JPEG quality of about {quality}."
+    if task in ("jpeg", "compressed") and quality > MUCH_BETTER:
+        first, last = LEARNED
+        return (
+            f"{saved} This model has learned from {first} to {last}; in better files it takes "
+            "fine detail for damage."
+        )
+    if task in ("classical", "lightweight") and quality < BLOCKS:
+        return f"{saved} This model is for clean pictures: it sharpens blocks and ringing, too."
+    return None
