@@ -11,7 +11,6 @@ import os
 import stat
 import threading
 import warnings
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,6 +20,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 
+from swin2sr import pillow
 from swin2sr.alpha import bleed, resize_alpha
 from swin2sr.arrays import SIXTEEN_BITS, from_array, from_tensor, unit_range
 from swin2sr.compression import jpeg_quality
@@ -138,11 +138,11 @@ def _from_bytes(data: bytes, limits: Limits, keep_metadata: bool) -> Picture:
     with _quiet():
         image = _open(data, formats, limits)
         limits.check_size(*image.size)
-        _check_tiles(image, limits)
-        sixteen_bit = _sixteen_bit_colour(data, image)
+        pillow.check_tiles(image, limits)
+        sixteen_bit = pillow.has_sixteen_bit_colour(data, image)
         try:
             image.load()
-            _finish(data, image)
+            pillow.finish(data, image)
         except MemoryError as error:
             raise _no_memory() from error
         except Exception as error:
@@ -183,47 +183,6 @@ def _open(data: bytes, formats: tuple[str, ...], limits: Limits) -> Image.Image:
         raise _corrupt(formats) from error
 
 
-def _check_tiles(image: Image.Image, limits: Limits) -> None:
-    """A TIFF of 16 x 16 pixels may say its tiles have a thousand million, all decoded."""
-    tags = getattr(image, "tag_v2", {})
-    width, height = tags.get(322), tags.get(323)
-    if isinstance(width, int) and isinstance(height, int):
-        limits.check_size(width, height)
-
-
-def _finish(data: bytes, image: Image.Image) -> None:
-    """Do in place what Pillow's decoders leave undone: grey of few bits, 12 bits, or negative."""
-    if image.format == "PNG":
-        _check_sums(data)
-        # The transparent level is not scaled to 8 bits as the pixels are.
-        depth, level = data[24], image.info.get("transparency")
-        if image.mode == "L" and depth in (2, 4) and isinstance(level, int):
-            image.info["transparency"] = level * 255 // (2**depth - 1)
-    elif image.format == "TIFF" and (image.mode == "F" or image.mode.startswith("I;16")):
-        tags = getattr(image, "tag_v2", {})
-        values = np.asarray(image)
-        twelve, negative = tuple(tags.get(258, ())) == (12,), tags.get(262) == 0
-        if not (twelve or negative):
-            return
-        if image.mode == "F":
-            changed = np.float32(1) - values
-        else:
-            levels = values.astype(np.uint32) * (65535 if twelve else 1) // (4095 if twelve else 1)
-            changed = (65535 - levels if negative else levels).astype(values.dtype)
-        image.paste(Image.frombytes(image.mode, image.size, changed.tobytes()))
-
-
-def _check_sums(data: bytes) -> None:
-    """Pillow leaves the last of a PNG's pixels unchecked. Raises ValueError."""
-    at, view = 8, memoryview(data)
-    while at + 12 <= len(data) and data[at + 4 : at + 8] != b"IEND":
-        end = at + 8 + int.from_bytes(data[at : at + 4], "big")
-        wanted = int.from_bytes(data[end : end + 4], "big")
-        if data[at + 4 : at + 8] == b"IDAT" and zlib.crc32(view[at + 4 : end]) != wanted:
-            raise ValueError("a checksum is wrong")
-        at = end + 4
-
-
 def _corrupt(formats: tuple[str, ...]) -> ImageError:
     return ImageError(
         f"The {formats[0]} file is damaged, incomplete or of a rare kind that is not read.",
@@ -257,16 +216,6 @@ def _formats(data: bytes) -> tuple[str, ...]:
     if head.startswith((b"%!ps", b"\xc5\xd0\xd3\xc6", b"%pdf")):
         raise ImageError("PostScript and PDF are not supported.", remedy="Export it as PNG.")
     raise ImageError(f"The file is not a picture. {READ}")
-
-
-def _sixteen_bit_colour(data: bytes, image: Image.Image) -> bool:
-    """Whether the file has 16-bit colour, which Pillow reads as 8 bits."""
-    if image.format == "PNG":
-        return data[24:25] == b"\x10" and data[25:26] in (b"\2", b"\4", b"\6")
-    if image.format == "TIFF":
-        tags = getattr(image, "tag_v2", {})
-        return image.mode in ("RGB", "RGBA", "CMYK") and 16 in tuple(tags.get(258, ()))
-    return False
 
 
 def _from_pil(

@@ -59,3 +59,22 @@ class Step:
     image: Image.Image | None = None
     picture: Picture | None = None
     report: Report | None = None
+
+
+def unplanned(redone: int, tiles: int, halved: int, precision: str) -> list[str]:
+    """What did not go as planned, for people.
+
+    Args:
+        redone: of the tiles, how many were computed again in float32.
+        halved: how often memory ran out.
+        precision: that the network ran in.
+    """
+    remarks = []
+    if redone:
+        remarks.append(
+            f"{precision} gave numbers that are not finite: {redone} of {tiles} tiles were "
+            "computed again in float32."
+        )
+    if halved:
+        remarks.append("The memory ran out, so smaller tiles were used.")
+    return remarks

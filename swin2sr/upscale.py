@@ -26,11 +26,11 @@ from swin2sr import budget, checkpoints, images
 from swin2sr.budget import Estimate, Wishes
 from swin2sr.colour import brightness, with_colour_of
 from swin2sr.compression import advice
-from swin2sr.engine import Cancel, Engine, Pass, Progress, cancelled, sweep, turned
+from swin2sr.engine import Cancel, Engine, Pass, cancelled, sweep, turned
 from swin2sr.errors import ConfigError, Swin2SRError
 from swin2sr.images import DEFAULT_LIMITS, Limits, Picture
 from swin2sr.models import from_checkpoint
-from swin2sr.report import Report, Step
+from swin2sr.report import Report, Step, unplanned
 from swin2sr.tiling import Plan
 
 
@@ -331,7 +331,7 @@ class Upscaler:
                 yield Step(progress.done, progress.total, time.perf_counter() - start, left)
         result = self._assemble(replace(picture, pixels=pixels), canvas)
         remarks = [*result.notes, *self.notes, *self._engine.notes, *wishes.notes]
-        remarks += _remarks(progress, self.precision)
+        remarks += unplanned(progress.redone, progress.total, progress.halved, self.precision)
         remarks += filter(None, [advice(self.task, picture.jpeg_quality)])
         result = replace(result, notes=tuple(dict.fromkeys(remarks)))
         image = images.to_pil(result)
@@ -386,19 +386,6 @@ class Upscaler:
             output_size=result.size,
             notes=result.notes,
         )
-
-
-def _remarks(progress: Progress, precision: str) -> list[str]:
-    """What did not go as planned."""
-    remarks = []
-    if progress.redone:
-        remarks.append(
-            f"{precision} gave numbers that are not finite: {progress.redone} of "
-            f"{progress.total} tiles were computed again in float32."
-        )
-    if progress.halved:
-        remarks.append("The memory ran out, so smaller tiles were used.")
-    return remarks
 
 
 def _is_several(image: Any) -> bool:

@@ -50,6 +50,7 @@ LAYERS = (
     "encoding",
     "alpha",
     "compression",
+    "pillow",
     "images",
     "metrics",
     "degrade",
