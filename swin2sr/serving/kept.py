@@ -42,7 +42,7 @@ class Kept:
         paths = [Path(path) for path in pictures]
         self._sizes = {path.stat().st_size for path in paths}
         self._known = {_digest(path) for path in paths}
-        self._folder = tempfile.TemporaryDirectory(prefix="swin2sr-")
+        self._folder = tempfile.TemporaryDirectory(prefix="swin2sr_kept_")
         self._updates: dict[Asked, Update] = {}
         self._lock = threading.Lock()
 
