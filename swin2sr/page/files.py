@@ -23,8 +23,8 @@ EXAMPLE_HEIGHT = 160
 TASK_PICTURES = {
     "sharpen-x2": ("chelsea", 160, None),
     "sharpen-x4": ("astronaut", 120, None),
-    "compressed-x4": ("rocket", 120, 30),
-    "jpeg": ("coffee", 240, 15),
+    "compressed-x4": ("coffee", 120, 30),
+    "jpeg": ("rocket", 240, 15),
 }
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 

@@ -355,11 +355,12 @@ def test_load_04_a_long_day_leaves_nothing_behind(
 
     file = visitor.upload(photo(512, 512))
     series: list[tuple[float, int, int]] = []
-    for _ in range(250):
+    kept = 100  # sessions whose states the framework holds on to, ``state_session_capacity``
+    for _ in range(kept + 250):
         visitor.session = f"{visitor.session}x"
         assert visitor.outcome(file, *JOB)["success"]
         series.append((memory(), threading.active_count(), descriptors()))
-    warm = series[50:]
+    warm = series[kept + 50 :]
     slope = np.polyfit(range(len(warm)), [one[0] for one in warm], 1)[0] * 100
     print(
         f"LOAD-04: {slope:+.1f} MB/100 jobs ({warm[0][0]:.0f} to {warm[-1][0]:.0f} MB); threads "
