@@ -21,7 +21,8 @@ QUALITY_50 = np.array(
     ]
 )
 QUALITIES = np.arange(1, 101)
-LEARNED = (10, 40)  # what the papers' models and the packaged ones for compressed pictures saw
+_PERCENT = np.where(QUALITIES < 50, 5000 // QUALITIES, 200 - 2 * QUALITIES)[:, None]
+TABLES = np.clip((QUALITY_50 * _PERCENT + 50) // 100, 1, 255)  # (100, 64), of every quality
 # Measured with the packaged ones: repair gains up to here and costs from 60 on (Set5); below 70 a
 # model for clean pictures is no better than bicubic (lesson 6).
 MUCH_BETTER = 55
@@ -39,9 +40,7 @@ def jpeg_quality(tables: Mapping[int, Sequence[int]]) -> int | None:
     table = np.asarray(tables.get(0, ()))
     if table.shape != QUALITY_50.shape:
         return None
-    percent = np.where(QUALITIES < 50, 5000 // QUALITIES, 200 - 2 * QUALITIES)[:, None]
-    made = np.clip((QUALITY_50 * percent + 50) // 100, 1, 255)
-    return int(QUALITIES[np.abs(made - table).sum(axis=1).argmin()])
+    return int(QUALITIES[np.abs(TABLES - table).sum(axis=1).argmin()])
 
 
 def advice(task: str | None, quality: int | None) -> str | None:
@@ -55,9 +54,8 @@ def advice(task: str | None, quality: int | None) -> str | None:
         return None
     saved = f"The file was saved at a JPEG quality of about {quality}."
     if task in ("jpeg", "compressed") and quality > MUCH_BETTER:
-        first, last = LEARNED
         return (
-            f"{saved} This model has learned from {first} to {last}; in better files it takes "
+            f"{saved} This model is for qualities of about 10 to 40; in better files it takes "
             "fine detail for damage."
         )
     if task in ("classical", "lightweight") and quality < BLOCKS:

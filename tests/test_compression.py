@@ -53,7 +53,7 @@ def test_other_sources_have_none() -> None:
     ("task", "quality", "words"),
     [
         ("jpeg", 92, "takes fine detail for damage"),
-        ("compressed", 75, "learned from 10 to 40"),
+        ("compressed", 75, "for qualities of about 10 to 40"),
         ("lightweight", 30, "sharpens blocks"),
         ("classical", 10, "quality of about 10"),
         ("jpeg", 40, None),
