@@ -141,7 +141,13 @@ class _Run:
         if recipe.jpeg is not None:
             self.held_out = compressed(self.held_out, recipe.jpeg)
         self.patches = Patches(
-            training, recipe.patch, recipe.batch, recipe.seed, recipe.jpeg, recipe.recolour
+            training,
+            recipe.patch,
+            recipe.batch,
+            recipe.seed,
+            recipe.jpeg,
+            recipe.recolour,
+            recipe.flat,
         )
         self.state = begin(recipe, self.here.device, pairs.digest())
         self.say(f"{len(training)} images, and {len(self.held_out)} for validation")

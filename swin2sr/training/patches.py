@@ -81,6 +81,7 @@ class Patches:
         seed: what decides, together with the step.
         quality: lowest and highest of the JPEG compression of LR; None for none.
         recolour: share of the patches that get other colours.
+        flat: share of the patches that become one colour.
     Raises:
         ConfigError: an image is smaller than the patch.
     """
@@ -93,9 +94,11 @@ class Patches:
         seed: int,
         quality: tuple[int, int] | None = None,
         recolour: float = 0.0,
+        flat: float = 0.0,
     ) -> None:
         self.pairs, self.patch, self.batch = pairs, patch, batch
-        self.seed, self.quality, self.recolour = seed, quality, recolour
+        self.seed, self.quality = seed, quality
+        self.recolour, self.flat = recolour, flat
         self.grid = 1 if quality is None else JPEG_BLOCK
         sides = np.array([image.shape[:2] for image in pairs.lr]).reshape(-1, 2)
         small = [n for n, side in zip(pairs.names, sides, strict=True) if side.min() < patch]
@@ -132,6 +135,9 @@ class Patches:
         if self.recolour and random.random() < self.recolour:
             channels = self.pairs.hr[index].shape[2]
             ranges = 255 * random.beta(0.5, 0.5, (2, channels))  # mostly near the ends
+        if self.flat and random.random() < self.flat:
+            channels = self.pairs.hr[index].shape[2]
+            ranges = np.tile(255 * random.beta(0.5, 0.5, channels), (2, 1))  # no range at all
         return Draw(index, top * self.grid, left * self.grid, turns, mirrored, quality, ranges)
 
     def _cut(self, draw: Draw) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

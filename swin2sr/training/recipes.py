@@ -34,6 +34,8 @@ class Recipe:
         quality: lowest and highest JPEG quality, every whole number between equally likely.
         recolour: share of the patches whose channels are each stretched to a range drawn anew, so
             that colours which photographs lack, such as those of drawings, are not strange.
+        flat: share of the patches that become one colour, of any kind, so that such areas stay even
+            up to the border of the picture.
         loss: "l1" or "charbonnier" between output and HR.
         aux_weight: of the L1 loss between the small image that a ``pixelshuffle_aux`` head
             predicts and HR shrunk by bicubic; other heads have none.
@@ -69,6 +71,7 @@ class Recipe:
     degradation: str = "bicubic"
     quality: tuple[int, int] = (10, 40)
     recolour: float = 0.0
+    flat: float = 0.0
     loss: str = "l1"
     aux_weight: float = 1.0
     hf_weight: float = 0.0
@@ -105,8 +108,9 @@ class Recipe:
                 )
         if not (self.lr > 0 and self.clip > 0 and 0 <= self.ema < 1):
             raise ConfigError("lr and clip must be positive, ema within [0, 1).")
-        if not 0 <= self.recolour <= 1:
-            raise ConfigError(f"recolour is a share, from 0 to 1, not {self.recolour}.")
+        for field in ("recolour", "flat"):
+            if not 0 <= getattr(self, field) <= 1:
+                raise ConfigError(f"{field} is a share, from 0 to 1, not {getattr(self, field)}.")
         if min(self.aux_weight, self.hf_weight, self.weight_decay) < 0 or self.gamma <= 0:
             raise ConfigError("Weights of losses and of decay are not negative, gamma is positive.")
         if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):

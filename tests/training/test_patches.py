@@ -145,6 +145,19 @@ def test_recolouring_reaches_both_ends_and_inverts() -> None:
     assert 5 < (low > high).sum() < 35
 
 
+def test_flat_patches_are_one_colour_and_may_be_any() -> None:
+    image = noise(96, 128)
+    pairs = Pairs(2, (imresize(image, 0.5),), (image,), ("one",))
+    batches = [Patches(pairs, patch=16, batch=1, seed=0, flat=0.5)(step) for step in range(200)]
+    flat = [batch for batch in batches if batch.hr.flatten(2).std(dim=2).max() == 0]
+    assert 79 <= len(flat) <= 121  # of 200 throws at 0.5, 3 sigma are 21
+    colours = torch.cat([batch.hr[:, :, 0, 0] for batch in flat])
+    assert all(torch.equal(one.lr[0, :, 3, 5], one.hr[0, :, 0, 0]) for one in flat)
+    assert colours.min() < 0.01
+    assert colours.max() > 0.99
+    assert (colours.amax(dim=1) - colours.amin(dim=1)).max() > 0.9  # pure ones among them
+
+
 def test_images_smaller_than_the_patch_are_named() -> None:
     with pytest.raises(ConfigError, match=r"26x26 pixels.*13x13.*'counted'"):
         Patches(repeated(), 13, 1, 0)

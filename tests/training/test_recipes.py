@@ -90,6 +90,8 @@ def test_every_recipe_is_listed_in_words() -> None:
         {"ema": 1.0},
         {"gamma": 0.0},
         {"hf_weight": -0.1},
+        {"recolour": 1.1},
+        {"flat": -0.1},
         {"betas": (0.9, 1.0)},
         {"precision": "float16"},
         {"optimizer": "sgd"},
