@@ -46,6 +46,10 @@ Code and included weights: Apache-2.0. The published weights are Apache-2.0, by 
 Examples: Eileen Collins (NASA, public domain), Chelsea (Stefan van der Walt, CC0), coffee (Rachel
 Michetti, CC0), Falcon 9 (SpaceX, public domain), all from scikit-image.
 """
+MEANS = (
+    "Means over whole sets by the evaluation suite of this project: PSNR in dB / SSIM, of the "
+    "brightness (Y) or of the colours (RGB)."
+)
 NO_FIGURES = "Measured figures are not part of this installation."
 
 
@@ -60,6 +64,9 @@ def build() -> None:
             gr.Markdown(LICENCES)
     gr.Markdown(f"## The models of this page\n\n{models()}")
     gr.Markdown(f"## How good they are\n\n{results()}")
+    for name, section in quality.cards().items():
+        with gr.Accordion(f"{name}, from its card", open=False):
+            gr.Markdown(section)
 
 
 def models() -> str:
@@ -79,12 +86,8 @@ def models() -> str:
 
 
 def results() -> str:
-    """What was measured, as Markdown, each part with where it was read."""
-    parts = []
+    """What the evaluation suite measured, as Markdown."""
     figures = quality.table(quality.measured())
-    if figures:
-        parts.append(
-            f"Means over whole sets, by the evaluation suite of this project.\n\n{figures}"
-        )
-    parts += [f"**{name}**, from its card:\n\n{text}" for name, text in quality.cards().items()]
-    return "\n\n".join(parts) or NO_FIGURES
+    if not figures:
+        return NO_FIGURES
+    return f"{MEANS}\n\n{figures}"

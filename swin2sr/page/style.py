@@ -58,7 +58,18 @@ PREPARE = """() => {
         const file = picture?.getAttribute('src')?.split('/').pop() ?? '';
         return decodeURIComponent(file).replace(/[.][^.]*$/, '');
     };
+    // Who has no mouse must reach what is wider than the screen before arrow keys can move it.
+    const reach = new ResizeObserver(entries => {
+        for (const {target} of entries) {
+            if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
+            else target.removeAttribute('tabindex');
+        }
+    });
     const prepare = () => {
+        for (const table of document.querySelectorAll('.prose table')) {
+            const frame = table.closest('.hide-container');
+            if (frame) reach.observe(frame);
+        }
         for (const report of document.querySelectorAll('.report:not([aria-live])'))
             report.setAttribute('aria-live', 'polite');
         for (const button of document.querySelectorAll('button.gallery-item'))

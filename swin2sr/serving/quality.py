@@ -58,16 +58,24 @@ def measured(folder: Path = RESULTS_FOLDER) -> list[Figure]:
 
 
 def table(figures: list[Figure]) -> str:
-    """Figures as Markdown; "" for none."""
+    """Figures as Markdown, a row for each model and task, a column for each set; "" for none."""
     if not figures:
         return ""
-    lines = ["| set | task | model | PSNR (dB) | SSIM | on |", "|---|---|---|---|---|---|"]
-    lines += [
-        f"| {plain(one.set)} ({one.images} images) | {plain(one.task)} | {plain(one.model)} | "
-        f"{one.psnr:.2f} | {one.ssim:.4f} | {one.channel} |"
-        for one in figures
-    ]
+    sets = {one.set: one.images for one in figures}
+    rows: dict[tuple[str, str, str], dict[str, str]] = {}
+    for one in figures:
+        row = rows.setdefault((one.task, one.channel, one.model), {})
+        row[one.set] = f"{one.psnr:.2f} / {one.ssim:.4f}"
+    heads = ["task", "model", *(f"{plain(name)} ({count})" for name, count in sets.items())]
+    lines = [_line(heads), _line(["---"] * len(heads))]
+    for (task, channel, model), cells in sorted(rows.items(), key=lambda row: row[0][:2]):
+        line = [f"{plain(task)}, {channel}", plain(model), *(cells.get(name, "") for name in sets)]
+        lines.append(_line(line))
     return "\n".join(lines) + "\n"
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def cards(folder: Path = WEIGHTS_FOLDER) -> dict[str, str]:

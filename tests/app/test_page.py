@@ -85,7 +85,7 @@ def test_the_report_says_which_weights_ran_and_what_was_done(
 ) -> None:
     outcome = visitor.outcome(visitor.upload(photo()), "sharpen-x4", "fast")
     report = outcome["output"]["data"][2]
-    for part in ("swin2sr-classical-x4", "included with this page", "float32", "tile"):
+    for part in ("swin2sr-small-x4", "included with this page", "float32", "tile"):
         assert part in report
     assert "- made of random numbers" in report
     assert re.search(r"40x30 to 160x120 pixels in \d+\.\d s", report)
@@ -271,7 +271,7 @@ def test_the_time_is_guessed_for_a_model_that_is_not_loaded(
     visitor: Visitor, photo: Photo, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    text = look(visitor, visitor.upload(photo(64, 48)), "jpeg", "fast")
+    text = look(visitor, visitor.upload(photo(64, 48)), "jpeg", "best")
     assert "downloads about 47 MB" in text
     assert re.search(r"About \d+ s for 64x48 pixels, judged by", text)
 

@@ -274,11 +274,11 @@ def test_sec_14_an_unforeseen_error_is_a_number_here_and_a_log_entry_there(
     site: Site, visitor: Visitor, photo: Photo, caplog: pytest.LogCaptureFixture
 ) -> None:
     secret = "hf_" + secrets.token_hex(8)
-    site.faults["swin2sr-compressed-x4"] = RuntimeError(f"no access with {secret}")
+    site.faults["swin2sr-small-compressed-x4"] = RuntimeError(f"no access with {secret}")
     upload = visitor.upload(photo(), "face.png")
     with caplog.at_level(logging.ERROR):
         outcome = visitor.outcome(upload, "compressed-x4", "fast")
-    del site.faults["swin2sr-compressed-x4"]
+    del site.faults["swin2sr-small-compressed-x4"]
     assert refused(outcome, secret, "RuntimeError")
     found = re.search(r"report (\w{8})", outcome["output"]["error"])
     assert found

@@ -24,7 +24,7 @@ def test_every_task_has_a_model_that_is_published() -> None:
 def test_quality_chooses_where_there_is_a_choice() -> None:
     assert model_for("sharpen-x2", "fast") == INCLUDED
     assert model_for("sharpen-x2", "best") == "swin2sr-classical-x2"
-    assert {model_for("jpeg", quality) for quality in QUALITIES} == {"swin2sr-jpeg"}
+    assert {model_for("photo-x4", quality) for quality in QUALITIES} == {"swin2sr-realworld-x4"}
 
 
 @pytest.mark.parametrize("wrong", ["sharpen-x3", "", None, 2, ["fast"], {"a": 1}, float("nan")])
