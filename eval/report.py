@@ -3,13 +3,14 @@
     python -m eval report results/scripts results/print --out results
 
 Writes ``README.md``, ``plots/*.png`` and, for model cards, ``cards/*.yml``. Several runs, which may
-differ in their settings, become sections of one page.
+differ in their settings, become sections of one page. Crops are drawn from the pictures of
+``run --save-images``; where those are no longer there, crops that were drawn before stay.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -72,12 +73,26 @@ def report(runs: Sequence[Path], out: Path, against: str | None, console: Consol
     sections = []
     for run in read:
         drawn = dict(figures(run, against)) if drawing else {}
-        files |= {f"plots/{run.name}_{safe(n)}.png": plots.png(f) for n, f in drawn.items()}
+        files |= {_plot(run, name): plots.png(figure) for name, figure in drawn.items()}
         files |= dict(_cards(run))
-        sections.append("\n\n".join(_section(run, against, list(drawn))))
+        sections.append("\n\n".join(_section(run, against, list(_shown(run, out, drawn)))))
     page = "# Results\n\n" + "\n\n".join(sections) + "\n"
     files[PAGE] = page.encode("utf-8")
     return [_write(out / name, content) for name, content in files.items()]
+
+
+def _plot(run: Run, name: str) -> str:
+    """Where the page has a figure."""
+    return f"plots/{run.name}_{safe(name)}.png"
+
+
+def _shown(run: Run, out: Path, drawn: Collection[str]) -> Iterator[str]:
+    """The figures of a run's section: those drawn now, and crops drawn earlier that now cannot."""
+    for name in drawn:
+        yield name
+        crops = name.replace("wins_", "crops_", 1)
+        if crops not in drawn and (out / _plot(run, crops)).is_file():
+            yield crops
 
 
 def _write(path: Path, content: bytes) -> Path:
@@ -114,7 +129,7 @@ def _section(run: Run, against: str | None, drawn: Sequence[str]) -> Iterator[st
         yield "### Cost"
         yield "\n".join([*COSTS, *costs])
     for name in drawn:
-        yield f"![{name}](plots/{run.name}_{safe(name)}.png)"
+        yield f"![{name}]({_plot(run, name)})"
 
 
 def _facts(run: Run) -> Iterator[str]:

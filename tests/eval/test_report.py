@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -83,7 +84,7 @@ def test_measured_stands_beside_printed_with_the_difference(tmp_path: Path) -> N
         "| bicubic | Set5 | x2 bicubic | 33.67 / 0.9000 | 33.66 / 0.9299 * | +0.01 / -0.0299 |"
     )
     assert expected in page(run)
-    assert "| 38.20 / 0.9000 | 38.17 / 0.9613 | +0.03 / -0.0613 |" in page(run)
+    assert "| 38.20 / 0.9000 | 38.17 / 0.9613 * | +0.03 / -0.0613 |" in page(run)
     printed = find("bicubic", "Set5", 2, "bicubic", "y")
     assert printed is not None
     assert printed.note in page(run)
@@ -251,7 +252,15 @@ def test_crops_are_on_the_page_when_images_were_saved(tmp_path: Path) -> None:
         saved(run, "low", image, hr, np.roll(hr, 2, 1))
         saved(run, "top", image, hr, hr)
     assert main(["report", str(run)]) == 0
-    assert (run / "plots" / "run_crops_Set5_x2_bicubic.png").is_file()
+    drawn = run / "plots" / "run_crops_Set5_x2_bicubic.png"
+    before, picture = page(run), drawn.read_bytes()
+    assert f"]({drawn.relative_to(run).as_posix()})" in before
+    shutil.rmtree(run / "images")
+    assert main(["report", str(run)]) == 0
+    assert (page(run), drawn.read_bytes()) == (before, picture)  # what cannot be drawn again stays
+    drawn.unlink()
+    assert main(["report", str(run)]) == 0
+    assert "crops" not in page(run)
 
 
 # ------------------------------------------------------------------------------------------ plots
