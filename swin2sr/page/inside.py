@@ -55,17 +55,21 @@ class InsideTab:
         drawn = [self._attention.block, self._attribution.box]
         asked = [*subject.asked, *drawn, *subject.pixel]
         views = [self._attention.view, self._attribution.view]
+        looked = [about, self._framed, self._whole, *views, subject.seen]
+        chosen: dict[str, Any] = {"outputs": [subject.x, subject.y], "queue": False, **PRIVATE}
+        subject.source.select(self.pick, None, api_name="pick_pixel", **chosen)
+        # A number that nobody has set comes as 0 from the browser: before a new picture is looked
+        # at, its pixel is unset.
+        emptied = subject.source.change(lambda: (None, None), None, **chosen)
+        emptied.then(self.look, asked, looked, api_name="look_at_new", **LOOK)
         gr.on(
-            [one.change for one in asked],
+            [one.change for one in asked if one is not subject.source],
             self.look,
             asked,
-            [about, self._framed, self._whole, *views, subject.seen],
+            looked,
             api_name="look_inside",
             **LOOK,
         )
-        chosen: dict[str, Any] = {"outputs": [subject.x, subject.y], "queue": False, **PRIVATE}
-        subject.source.select(self.pick, None, api_name="pick_pixel", **chosen)
-        subject.source.change(lambda: (None, None), None, **chosen)
         self._attribution.view.select(
             self._attention.pick, [subject.seen], api_name="pick_on_patch", **chosen
         )

@@ -22,7 +22,7 @@ from swin2sr.upscale import Upscaler
 from tests.app.conftest import Site
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, Request
 
     from tests.app.conftest import Tab, Visitor
 
@@ -245,6 +245,26 @@ def shown(page: Page, where: str, text: str) -> None:
 
 def section(page: Page, name: str) -> None:
     page.get_by_role("tab", name=name, exact=True).filter(visible=True).click()
+
+
+@pytest.mark.browser
+def test_a_new_picture_is_looked_at_in_its_middle_at_once(
+    tab: Tab, site: TrainedSite, eye: Path
+) -> None:
+    """Not at the corner first: numbers that nobody has set come as 0 from the browser."""
+    pixels = []
+
+    def note(request: Request) -> None:
+        looks = {site.number(name) for name in ("look_at_new", "look_inside")}
+        asked = request.post_data_json if "/queue/join" in request.url else None
+        if asked is not None and asked["fn_index"] in looks:
+            pixels.append(asked["data"][-2:])
+
+    tab.page.on("request", note)
+    page = opened(tab, eye)
+    shown(page, "#inside-about", "at pixel (22, 18)")
+    assert pixels
+    assert all(pixel == [None, None] for pixel in pixels)
 
 
 @pytest.mark.browser
