@@ -32,6 +32,8 @@ import torch  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
+WORKERS = 2  # each computes on one thread
+NOT_LOAD = "not load"  # as pyproject.toml says when nobody says anything
 
 settings.register_profile("swin2sr", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("swin2sr")
@@ -83,6 +85,14 @@ def pytest_configure(config: pytest.Config) -> None:
     _NETWORK.setattr(socket.socket, "connect_ex", _guarded("connect_ex"))
     _NETWORK.setattr(socket, "getaddrinfo", _guarded_lookup())
     torch.set_num_threads(1)
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Two processes for the whole suite, one for a part of it: what somebody is working on."""
+    option = config.option
+    named = config.args_source is pytest.Config.ArgsSource.ARGS
+    chosen = option.keyword or option.markexpr != NOT_LOAD or option.lf or option.usepdb
+    return 0 if named or chosen else WORKERS
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
