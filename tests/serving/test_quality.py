@@ -21,6 +21,7 @@ def results(tmp_path: Path) -> Path:
         + "swin2sr-small-x2,Set5,2,bicubic,5,5,matlab,37.1249,0.95701,35.2,0.94,,\n"
         + "swin2sr-small-x2,Set14,2,bicubic,13,14,matlab,32.79,0.9104,30.9,0.9,,\n"
         + "somebody-elses,Set5,2,bicubic,5,5,matlab,99.0,0.99999,99.0,0.99,,\n"
+        + "input,LIVE1,1,jpeg10,29,29,none,27.8,0.79,25.69,0.7433,26.1,26.2\n"
         + "swin2sr-jpeg,LIVE1,1,jpeg10,29,29,none,28.1,0.80,27.9,0.79,27.5,27.6\n",
         encoding="utf-8",
     )
@@ -37,8 +38,9 @@ def test_means_over_whole_sets_of_known_models_are_shown(results: Path) -> None:
 
 
 def test_where_jpeg_is_involved_the_figures_are_those_of_rgb(results: Path) -> None:
-    line = "| jpeg10, RGB | swin2sr-jpeg |  | 27.90 / 0.7900 |"
-    assert line in table(measured(results))
+    lines = table(measured(results)).splitlines()
+    assert "| jpeg10, RGB | swin2sr-jpeg |  | 27.90 / 0.7900 |" in lines
+    assert "| jpeg10, RGB | input |  | 25.69 / 0.7433 |" in lines
 
 
 @pytest.mark.parametrize("content", ["", "nonsense\n1,2\n", HEAD + "bicubic,Set5\n", "\xff\0"])
@@ -46,7 +48,7 @@ def test_a_file_that_cannot_be_read_costs_nothing_else(results: Path, content: s
     folder = results / "other"
     folder.mkdir()
     (folder / "means.csv").write_bytes(content.encode("latin-1"))
-    assert len(measured(results)) == 3
+    assert len(measured(results)) == 4
 
 
 def test_without_results_there_is_no_table(tmp_path: Path) -> None:
