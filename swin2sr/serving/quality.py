@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from swin2sr import checkpoints
+from swin2sr.baselines import BICUBIC, INPUT
 from swin2sr.checkpoints.registry import WEIGHTS_FOLDER
 from swin2sr.serving.words import plain
 
 RESULTS_FOLDER = WEIGHTS_FOLDER.parent.parent / "eval" / "results"
 MEANS = "means.csv"
 CARD_SECTION = "How good it is"
-BASELINES = ("bicubic", "input")  # enlarged plainly, or the damaged picture as it is
+BEATEN = (BICUBIC, INPUT)  # shown beside the models
 # A line that ends in a colon, and the code it announces.
 COMMANDS = re.compile(r"^[^\n]+:\n\n(?: {4}[^\n]*\n)+\n?", re.M)
 
@@ -100,7 +101,7 @@ def _figures(path: Path) -> Iterator[Figure]:
         for row in rows:
             jpeg = "jpeg" in row["degradation"] or row["scale"] == "1"
             psnr, ssim = (row["psnr_rgb"], row["ssim_rgb"]) if jpeg else (row["psnr"], row["ssim"])
-            known = row["model"] in BASELINES or checkpoints.find(row["model"]) is not None
+            known = row["model"] in BEATEN or checkpoints.find(row["model"]) is not None
             if known and row["images"] == row["of"] and psnr and ssim:
                 larger = f"x{row['scale']} " if row["scale"] != "1" else ""
                 yield Figure(
