@@ -59,8 +59,8 @@ Makes small pictures two or four times larger, and repairs JPEG damage. The deta
 **likely**, not true: do not use it to read a face, a number plate or a scan.
 """
 FOOTER = f"""
-Pictures and results are deleted from this server after {KEPT_SECONDS // 60} minutes and used for
-nothing else.
+Your pictures and their results are deleted from this server after {KEPT_SECONDS // 60} minutes and
+used for nothing else.
 """
 
 
@@ -131,13 +131,8 @@ class Page:
             },
             **options,
         )
-        if tools := self.demo.mcp_server_obj:
-            # Gradio's tools cannot take lists of files: this one would fail, whatever it is given.
-            tools.tool_to_endpoint = {
-                name: endpoint
-                for name, endpoint in tools.tool_to_endpoint.items()
-                if endpoint != "/batch"
-            }
+        if self.demo.mcp_server_obj:
+            leave_out(self.demo.mcp_server_obj, "/batch")
 
     def _waiting(self, address: str) -> int:
         """Jobs of an address in Gradio's queue, which has no public way to ask."""
@@ -168,6 +163,15 @@ class Page:
             threading.Event().wait(1.0)  # for the last messages to be sent
         self.demo.close(verbose=False)
         raise SystemExit
+
+
+def leave_out(tools: Any, endpoint: str) -> None:
+    """Take an action from the tools for language models; it stays an endpoint.
+
+    Gradio's tools cannot take lists of files: such a one fails, whatever it is given.
+    """
+    offered = tools.tool_to_endpoint.items()
+    tools.tool_to_endpoint = {name: place for name, place in offered if place != endpoint}
 
 
 def lend_gpu(network: Any, seconds: Any) -> Any:

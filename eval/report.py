@@ -31,6 +31,7 @@ from swin2sr.console import Console
 from swin2sr.errors import ConfigError, OutputError
 
 PAGE = "README.md"
+OLDER = "The crops were drawn by an earlier report, when the pictures of this run were still there."
 COSTS = (
     "| model | parameters | task | seconds per input megapixel | peak memory, MB |",
     "|---|---|---|---|---|",
@@ -75,7 +76,10 @@ def report(runs: Sequence[Path], out: Path, against: str | None, console: Consol
         drawn = dict(figures(run, against)) if drawing else {}
         files |= {_plot(run, name): plots.png(figure) for name, figure in drawn.items()}
         files |= dict(_cards(run))
-        sections.append("\n\n".join(_section(run, against, list(_shown(run, out, drawn)))))
+        shown = list(_shown(run, out, drawn))
+        sections.append("\n\n".join(_section(run, against, shown)))
+        if len(shown) > len(drawn):
+            sections[-1] += f"\n\n{OLDER}"
     page = "# Results\n\n" + "\n\n".join(sections) + "\n"
     files[PAGE] = page.encode("utf-8")
     return [_write(out / name, content) for name, content in files.items()]

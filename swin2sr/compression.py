@@ -55,8 +55,8 @@ def advice(task: str | None, quality: int | None) -> str | None:
     saved = f"The file was saved at a JPEG quality of about {quality}."
     if task in ("jpeg", "compressed") and quality > MUCH_BETTER:
         return (
-            f"{saved} This model is for qualities of about 10 to 40; in better files it takes "
-            "fine detail for damage."
+            f"{saved} This model is for qualities of about 10 to 40; in better files it may "
+            "take fine detail for damage."
         )
     if task in ("classical", "lightweight") and quality < BLOCKS:
         return f"{saved} This model is for clean pictures: it sharpens blocks and ringing, too."

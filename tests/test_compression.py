@@ -52,10 +52,14 @@ def test_other_sources_have_none() -> None:
 @pytest.mark.parametrize(
     ("task", "quality", "words"),
     [
-        ("jpeg", 92, "takes fine detail for damage"),
+        ("jpeg", 92, "may take fine detail for damage"),
         ("compressed", 75, "for qualities of about 10 to 40"),
         ("lightweight", 30, "sharpens blocks"),
         ("classical", 10, "quality of about 10"),
+        ("jpeg", 55, None),
+        ("jpeg", 56, "quality of about 56"),
+        ("classical", 69, "for clean pictures"),
+        ("classical", 70, None),
         ("jpeg", 40, None),
         ("lightweight", 75, None),
         ("realworld", 20, None),

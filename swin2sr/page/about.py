@@ -33,10 +33,10 @@ LIMITS = """
 PRIVACY = f"""
 ## Your pictures
 
-Pictures and results are deleted from this server after {KEPT_SECONDS // 60} minutes, and used for
-nothing else; the download link ends then too. Results carry no place, and no camera data unless you
-ask for it. The log says how large a picture was and how long it took, not whose it was or what it
-showed.
+Your pictures and their results are deleted from this server after {KEPT_SECONDS // 60} minutes, and
+used for nothing else; the download link ends then too. Results carry no place, and no camera data
+unless you ask for it. The log says how large a picture was and how long it took, not whose it was
+or what it showed.
 """
 LICENCES = """
 ## Licences

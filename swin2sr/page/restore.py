@@ -39,7 +39,7 @@ class RestoreTab:
         source = gr.Image(
             label="Your picture", type="filepath", sources=["upload", "clipboard"], height=240
         )
-        examples = gr.Examples(list(self._examples), source, label="Examples, one for each task")
+        examples = gr.Examples(list(self._examples), source, label="Examples, each with its task")
         task, quality, keep = choose_model()
         # The task of the example that was chosen; its result comes with it.
         self._chosen = examples.load_input_event.success(

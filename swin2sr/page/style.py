@@ -61,8 +61,10 @@ PREPARE = """() => {
     // Who has no mouse must reach what is wider than the screen before arrow keys can move it.
     const reach = new ResizeObserver(entries => {
         for (const {target} of entries) {
-            if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
-            else target.removeAttribute('tabindex');
+            const wide = target.scrollWidth > target.clientWidth;
+            const made = {tabindex: '0', role: 'region', 'aria-label': 'Wide table'};
+            for (const [key, value] of Object.entries(made))
+                wide ? target.setAttribute(key, value) : target.removeAttribute(key);
         }
     });
     const prepare = () => {

@@ -189,7 +189,9 @@ def _length(scope: MutableMapping[str, Any]) -> int | None:
 
 
 async def _read(scope: MutableMapping[str, Any], receive: Receive) -> bytes:
-    too_large = Refusal(413, f"The request is larger than {BODY_BYTES} bytes.")
+    too_large = Refusal(
+        413, f"The request is larger than {BODY_BYTES} bytes; pictures are uploaded first."
+    )
     if (_length(scope) or 0) > BODY_BYTES:
         raise too_large
     body = bytearray()

@@ -49,7 +49,8 @@ def measured(folder: Path = RESULTS_FOLDER) -> list[Figure]:
     """Every mean over a whole set that lies in ``means.csv`` files below a folder.
 
     Models that the registry does not know are left out, and so is a file that cannot be read: a
-    page without a figure is better than none.
+    page without a figure is better than none. A file without any such model is left out whole: it
+    measures a protocol, by which its baselines may differ from those that stand beside models.
     """
     found = {}
     for path in sorted(folder.rglob(MEANS)):
@@ -98,6 +99,8 @@ def _figures(path: Path) -> Iterator[Figure]:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
+        if all(checkpoints.find(row["model"]) is None for row in rows):
+            return
         for row in rows:
             jpeg = "jpeg" in row["degradation"] or row["scale"] == "1"
             psnr, ssim = (row["psnr_rgb"], row["ssim_rgb"]) if jpeg else (row["psnr"], row["ssim"])

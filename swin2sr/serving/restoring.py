@@ -88,7 +88,7 @@ class Restoring:
             task, quality: keys of ``TASKS`` and ``QUALITIES``.
             keep_metadata: keep the camera's data (never place, thumbnail or orientation).
         Yields:
-            As ``Service.perform``; the result is ``Restored``. What is kept needs no slot.
+            As ``Service.perform``; the result is ``Restored``. What is kept is there at once.
         """
         kept = found = None
         with suppress(ConfigError):  # a task that is not offered is for the job to tell

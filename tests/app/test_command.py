@@ -47,6 +47,12 @@ def test_the_tools_are_the_actions_that_a_tool_can_take_the_arguments_of() -> No
     assert {name: needed for name, needed in tools.items() if needed != ["image"]} == {}
 
 
+def test_a_tool_that_could_only_fail_is_left_out() -> None:
+    tools = SimpleNamespace(tool_to_endpoint={"restore": "/restore", "batch": "/batch"})
+    app.leave_out(tools, "/batch")
+    assert tools.tool_to_endpoint == {"restore": "/restore"}
+
+
 def test_without_the_package_for_it_the_command_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

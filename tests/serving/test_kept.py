@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +80,38 @@ def test_what_people_bring_is_never_kept(example: str, tmp_path: Path) -> None:
         update, _ = page.ask(own)
         assert REMARK not in update.text
     assert page.jobs == 2
+
+
+def test_an_example_by_another_name_is_somebodys_own(example: str, tmp_path: Path) -> None:
+    """Else the store would grow with every name that somebody thinks of."""
+    page = Counted(example)
+    for name in ("dog.png", "dog.png"):
+        update, _ = page.ask(painted(tmp_path / name, 99))
+        assert REMARK not in update.text
+    assert page.jobs == 2
+
+
+def test_a_result_that_cannot_be_kept_is_given_all_the_same(
+    example: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = Counted(example)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copy", full)
+        update, made = page.ask(example)
+    assert made
+    assert REMARK not in update.text
+    page.ask(example)  # kept now
+    third, again = page.ask(example)
+    assert (page.jobs, again) == (2, made)
+    Path(third.result.after).unlink()  # as a cleaner of temporary files may
+    assert page.ask(example)[1] == made
+    assert page.jobs == 3
+    assert REMARK in page.ask(example)[0].text
+    assert page.jobs == 3
+
+
+def full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_failures_are_not_kept(tmp_path: Path) -> None:

@@ -43,6 +43,16 @@ def test_where_jpeg_is_involved_the_figures_are_those_of_rgb(results: Path) -> N
     assert "| jpeg10, RGB | input |  | 25.69 / 0.7433 |" in lines
 
 
+def test_baselines_by_another_protocol_do_not_replace_those_beside_models(results: Path) -> None:
+    folder = results / "x2-with-another-luma"
+    folder.mkdir()
+    (folder / "means.csv").write_text(
+        HEAD + "input,LIVE1,1,jpeg10,29,29,none,27.8,0.79,27.77,0.79,26.1,26.2\n",
+        encoding="utf-8",
+    )
+    assert "| jpeg10, RGB | input |  | 25.69 / 0.7433 |" in table(measured(results))
+
+
 @pytest.mark.parametrize("content", ["", "nonsense\n1,2\n", HEAD + "bicubic,Set5\n", "\xff\0"])
 def test_a_file_that_cannot_be_read_costs_nothing_else(results: Path, content: str) -> None:
     folder = results / "other"
