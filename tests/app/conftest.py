@@ -6,6 +6,7 @@ import io
 import json
 import secrets
 import shutil
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -252,6 +253,13 @@ def tab(site: Site, browser: Browser) -> Iterator[Tab]:
     yield tab
     tab.page.close()
     assert tab.faults == []
+
+
+@pytest.fixture
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where this process makes its temporary folders, apart from those of other processes."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
 
 
 @pytest.fixture(scope="session")

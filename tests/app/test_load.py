@@ -10,7 +10,6 @@ import socket
 import statistics
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -211,17 +210,16 @@ def test_load_02_a_few_users_are_served_in_turn(
 
 
 def test_load_04_jobs_leave_no_threads_files_or_descriptors(
-    site: Site, visitor: Visitor, photo: Photo
+    site: Site, visitor: Visitor, photo: Photo, scratch: Path
 ) -> None:
     file = visitor.upload(photo())
-    folder = Path(tempfile.gettempdir())
 
     def some(jobs: int) -> tuple[int, int, set[Path]]:
         for _ in range(jobs):
             visitor.session = f"{visitor.session}x"
             assert visitor.outcome(file, *JOB)["success"]
         assert site.idle()
-        return threading.active_count(), descriptors(), set(folder.glob("swin2sr-*"))
+        return threading.active_count(), descriptors(), set(scratch.glob("swin2sr-*"))
 
     some(3)
     before = some(3)
@@ -349,7 +347,7 @@ def test_load_03_an_empty_job_costs_little(site: Site, visitor: Visitor, photo: 
 @pytest.mark.load
 @pytest.mark.timeout(1800)
 def test_load_04_a_long_day_leaves_nothing_behind(
-    site: Site, visitor: Visitor, photo: Photo
+    site: Site, visitor: Visitor, photo: Photo, scratch: Path
 ) -> None:
     from gradio.route_utils import delete_files_created_by_app
 
@@ -374,7 +372,7 @@ def test_load_04_a_long_day_leaves_nothing_behind(
     delete_files_created_by_app(site.page.demo, None)
     assert not Path(file["path"]).exists()
     assert site.idle()
-    assert not list(Path(tempfile.gettempdir()).glob("swin2sr-[!t]*"))
+    assert not list(scratch.glob("swin2sr-*"))
 
 
 @pytest.mark.load

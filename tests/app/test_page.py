@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -179,13 +178,11 @@ def test_load_06_a_closed_tab_frees_the_slot(site: Site, visitor: Visitor, photo
     assert site.idle()
 
 
-def test_jobs_leave_no_files_behind(visitor: Visitor, photo: Photo) -> None:
-    folder = Path(tempfile.gettempdir())
-    before = set(folder.glob("swin2sr-*"))
+def test_jobs_leave_no_files_behind(visitor: Visitor, photo: Photo, scratch: Path) -> None:
     for data in (photo(), b"no picture"):
         visitor.outcome(visitor.upload(data), "sharpen-x2", "fast")
     assert visitor.site.idle()
-    assert set(folder.glob("swin2sr-*")) <= before
+    assert not list(scratch.glob("swin2sr-*"))
 
 
 def test_sec_23_pictures_are_deleted_after_ten_minutes_but_examples_stay(
