@@ -91,7 +91,8 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Two processes for the whole suite, one for a part of it: what somebody is working on."""
     option = config.option
     named = config.args_source is pytest.Config.ArgsSource.ARGS
-    chosen = option.keyword or option.markexpr != NOT_LOAD or option.lf or option.usepdb
+    last_failed = config.getoption("lf", default=False)  # absent without pytest's cache
+    chosen = option.keyword or option.markexpr != NOT_LOAD or last_failed or option.usepdb
     return 0 if named or chosen else WORKERS
 
 
