@@ -63,8 +63,10 @@ class RestoreTab:
         self, choices: list[gr.components.Component], go: gr.Button, halt: gr.Button, stop: Any
     ) -> None:
         """What comes out: before and after, the report, the file; and what makes it come."""
+        # Inside its borders the frame is 438 px high. A picture that may be higher is cropped, and
+        # the framework puts before and after at different heights.
         self._result = gr.ImageSlider(
-            label="Before and after", type="filepath", format="png", height=440
+            label="Before and after", type="filepath", format="png", height=440, max_height=436
         )
         position = gr.Slider(0, 100, 50, step=1, label="Dividing line (arrow keys move it)")
         report = gr.Markdown(
