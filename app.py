@@ -23,6 +23,8 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")
 
+import swin2sr  # noqa: F401 - before torch: it sets how OpenMP threads wait
+
 try:
     import spaces  # on ZeroGPU; has to come before anything that could touch the GPU
 except ImportError:

@@ -27,6 +27,8 @@ os.environ.update(
 for _name in ("HF_HUB_CACHE", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_ENDPOINT"):
     os.environ.pop(_name, None)
 
+import swin2sr  # noqa: E402, F401, I001 - before torch: it sets how OpenMP threads wait
+
 import pytest  # noqa: E402
 import torch  # noqa: E402
 from hypothesis import settings  # noqa: E402
