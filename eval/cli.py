@@ -140,11 +140,11 @@ def _positive(word: str) -> int:
 
 
 def _run(options: argparse.Namespace, console: Console) -> int:
-    from eval import tables  # torch takes seconds; wrong usage is told before
-    from eval.models import Settings
-    from eval.plan import Request
-    from eval.protocol import Protocol
-    from eval.run import run
+    from eval.report import tables  # torch takes seconds; wrong usage is told before
+    from eval.run.models import Settings
+    from eval.run.plan import Request
+    from eval.run.protocol import Protocol
+    from eval.run.session import run
 
     request = Request(
         models=tuple(options.models),
@@ -182,7 +182,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
 
 
 def _report(options: argparse.Namespace, console: Console) -> int:
-    from eval.report import report
+    from eval.report.page import report
 
     for path in report(options.runs, options.out or options.runs[0], options.against, console):
         console.say(str(path))
@@ -190,7 +190,7 @@ def _report(options: argparse.Namespace, console: Console) -> int:
 
 
 def _fetch(options: argparse.Namespace, console: Console) -> int:
-    from eval import fetch
+    from eval.sets import download as fetch
 
     for name in options.sets:
         for scale in options.scales:
@@ -201,7 +201,7 @@ def _fetch(options: argparse.Namespace, console: Console) -> int:
 
 
 def _sets(options: argparse.Namespace, console: Console) -> int:
-    from eval.datasets import available
+    from eval.sets.datasets import available
 
     for name in available(options.data):
         console.say(name)

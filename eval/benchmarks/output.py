@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from eval import record
+from eval.run import manifest
 from swin2sr.atomic import write_bytes
 from swin2sr.errors import OutputError
 
@@ -66,7 +66,7 @@ def exponent(points: Sequence[tuple[float, float]]) -> float:
 
 def here() -> str:
     """Versions and machine in one line."""
-    versions, machine = record.versions(), record.machine()
+    versions, machine = manifest.versions(), manifest.machine()
     gpus = "".join(f", {name}" for name in machine["gpus"])
     return f"torch {versions['torch']}, {machine['cores']} cores of {machine['processor']}{gpus}"
 
@@ -87,9 +87,9 @@ def save(out: Path | None, name: str, page: str, lines: Sequence[dict[str, Any]]
     except OSError as error:
         raise OutputError(f"{str(out)!r} cannot be made: {error.strerror}.") from error
     values = {
-        "versions": record.versions(),
-        "machine": record.machine(),
-        "commit": record.commit(),
+        "versions": manifest.versions(),
+        "machine": manifest.machine(),
+        "commit": manifest.commit(),
         "lines": [{key: _plain(value) for key, value in line.items()} for line in lines],
     }
     write_bytes(out / f"{name}.json", (json.dumps(values, indent=2) + "\n").encode())

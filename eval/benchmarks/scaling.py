@@ -21,12 +21,12 @@ from pathlib import Path
 
 import numpy as np
 
-from eval import plots
 from eval.benchmarks import networks
 from eval.benchmarks.networks import OURS
 from eval.benchmarks.output import PRECISIONS, Cap, exponent, here, save
 from eval.benchmarks.process import Work, Worker
 from eval.cli import guarded
+from eval.report import plots
 from swin2sr.atomic import write_bytes
 from swin2sr.config import RestorationConfig
 from swin2sr.console import Console

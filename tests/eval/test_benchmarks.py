@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from eval.datasets import find, load
-from eval.degradations import Degradation
-from eval.models import Enlarge, enlarger
-from eval.protocol import Protocol
-from eval.published import find as in_print
+from eval.report.published import find as in_print
+from eval.run.models import Enlarge, enlarger
+from eval.run.protocol import Protocol
+from eval.sets.datasets import find, load
+from eval.sets.degradations import Degradation
 from swin2sr.metrics import psnr, ssim
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(600)]

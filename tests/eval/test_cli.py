@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from eval.cli import main
-from eval.progress import Bar, duration
+from eval.run.progress import Bar, duration
 from swin2sr.console import Console
 from tests.test_console import Terminal  # the same stand-in
 
@@ -41,7 +41,7 @@ def test_a_surprise_is_one_sentence(
     def broken(*_: object) -> None:
         raise ZeroDivisionError("by zero")
 
-    monkeypatch.setattr("eval.run.run", broken)
+    monkeypatch.setattr("eval.run.session.run", broken)
     assert main(["run", "--model", "bicubic"]) == 1
     error = capsys.readouterr().err
     assert error.startswith("error: Unexpected ZeroDivisionError in test_cli.py")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eval.datasets import (
+from eval.sets.datasets import (
     SAMPLE,
     SAMPLE_FILES,
     available,

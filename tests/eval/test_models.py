@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from eval.models import Model, Settings, describe, enlarger, open_model
+from eval.run.models import Model, Settings, describe, enlarger, open_model
 from swin2sr import Swin2SRForImageSuperResolution, Upscaler
 from swin2sr.baselines import enlarge
 from swin2sr.errors import ConfigError, WeightsError

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from eval.datasets import Pair
-from eval.degradations import Degradation, usual
-from eval.protocol import Protocol, headline, where_from
+from eval.run.protocol import Protocol, headline, where_from
+from eval.sets.datasets import Pair
+from eval.sets.degradations import Degradation, usual
 from swin2sr import metrics
 from swin2sr.degrade import Jpeg
 from swin2sr.errors import ConfigError, ShapeError

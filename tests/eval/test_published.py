@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from eval.datasets import KNOWN
-from eval.degradations import Degradation
-from eval.published import FILE, find, published
+from eval.report.published import FILE, find, published
+from eval.sets.datasets import KNOWN
+from eval.sets.degradations import Degradation
 from swin2sr import checkpoints
 from swin2sr.baselines import BASELINES
 

@@ -13,14 +13,16 @@ import yaml
 from huggingface_hub.repocard_data import model_index_to_eval_results
 from PIL import Image
 
-from eval import crops, journal, pictures, plots, record
 from eval.cli import main
-from eval.crops import SIDE, Window
-from eval.journal import Cell, Row
-from eval.plots import Crop, Point
-from eval.protocol import Scores
-from eval.published import find
-from eval.report import OLDER
+from eval.report import crops, plots
+from eval.report.crops import SIDE, Window
+from eval.report.page import OLDER
+from eval.report.plots import Crop, Point
+from eval.report.published import find
+from eval.run import manifest, saved_images
+from eval.run import rows as journal
+from eval.run.protocol import Scores
+from eval.run.rows import Cell, Row
 from tests.eval.conftest import smooth
 
 
@@ -58,14 +60,14 @@ def finished(out: Path, rows: list[Row], **facts: object) -> Path:
         "threads": 1,
     }
     values = {
-        "format": record.FORMAT,
+        "format": manifest.FORMAT,
         "settings": settings,
         "versions": {"torch": "2"},
         "models": models,
         "sets": sets,
         "sessions": [session],
     }
-    record.write(out, values | facts)
+    manifest.write(out, values | facts)
     journal.merge(out, rows)
     return out
 
@@ -159,7 +161,7 @@ def test_the_page_is_the_same_each_time(tmp_path: Path) -> None:
 def test_without_matplotlib_there_is_the_rest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("eval.report.find_spec", lambda _: None)
+    monkeypatch.setattr("eval.report.page.find_spec", lambda _: None)
     run = finished(tmp_path / "run", [*five("bicubic", 33.47), *five("net", 38)])
     assert main(["report", str(run)]) == 0
     assert "pip install matplotlib" in capsys.readouterr().err
@@ -212,7 +214,7 @@ def test_a_run_without_results_is_named(tmp_path: Path, capsys: pytest.CaptureFi
 def saved(out: Path, model: str, image: str, hr: np.ndarray, sr: np.ndarray) -> Cell:
     cell = Cell(model, "Set5", 2, "bicubic")
     lr = smooth(9, hr.shape[0] // 2, hr.shape[1] // 2)
-    pictures.save(out, cell, image, {"original": hr, "input": lr, "output": sr})
+    saved_images.save(out, cell, image, {"original": hr, "input": lr, "output": sr})
     return cell
 
 
@@ -317,9 +319,9 @@ def test_figures_leave_no_state_behind(tmp_path: Path) -> None:
 
 
 def test_names_of_files_are_plain_and_told_apart() -> None:
-    assert pictures.safe("swin2sr-small-x2") == "swin2sr-small-x2"
+    assert saved_images.safe("swin2sr-small-x2") == "swin2sr-small-x2"
     hostile = ["../x", "a/b", "a\\b", "a b", "", ".", "..", "é" * 300, "a\u202eb", "x" * 300]
-    names = [pictures.safe(name) for name in hostile]
+    names = [saved_images.safe(name) for name in hostile]
     assert len(set(names)) == len(hostile)
     for name in names:
         assert Path(name).name == name
@@ -328,8 +330,8 @@ def test_names_of_files_are_plain_and_told_apart() -> None:
 
 def test_saved_pictures_are_what_was_given(tmp_path: Path) -> None:
     cell = saved(tmp_path, "../m", "../i", smooth(0), smooth(1))
-    folder = pictures.place(tmp_path, cell, "../i")
+    folder = saved_images.place(tmp_path, cell, "../i")
     assert tmp_path in folder.parents
-    with Image.open(folder / f"{pictures.output('../m')}.png") as image:
+    with Image.open(folder / f"{saved_images.output('../m')}.png") as image:
         assert np.array_equal(np.array(image), smooth(1))
     assert len(list(folder.iterdir())) == 3

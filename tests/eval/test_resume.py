@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from eval import journal, record, run
-from eval.journal import Journal, Row
+from eval.run import manifest, rows, session
+from eval.run.rows import Journal, Row
 from tests.eval.commands import measure, tables
 
 
@@ -33,13 +33,13 @@ def test_io_04_an_interrupt_keeps_what_is_finished(
     assert "the same command goes on" in capsys.readouterr().err
     monkeypatch.setattr(Journal, "append", append)
     measured: list[str] = []
-    real = run._measure
+    real = session._measure
 
     def counted(*given: Any) -> Any:
         measured.append("one")
         return real(*given)
 
-    monkeypatch.setattr(run, "_measure", counted)
+    monkeypatch.setattr(session, "_measure", counted)
     assert measure(trio, out, "--scale", "2") == 0
     assert measured == ["one"]
     assert "2 of 3 images are done already" in capsys.readouterr().err
@@ -93,7 +93,7 @@ def _count_down_to(moment: int) -> None:
 def test_io_05_killed_at_any_moment_a_run_goes_on_and_ends_in_the_same_bytes(
     trio: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(record, "commit", lambda: None)
+    monkeypatch.setattr(manifest, "commit", lambda: None)
     assert measure(trio, tmp_path / "whole", "--scale", "2") == 0
     expected = tables(tmp_path / "whole")
     finished, moment = False, 0
@@ -101,7 +101,7 @@ def test_io_05_killed_at_any_moment_a_run_goes_on_and_ends_in_the_same_bytes(
         moment += 1
         out = tmp_path / f"out{moment}"
         finished = killed_at(moment, lambda out=out: measure(trio, out, "--scale", "2"))
-        journal.read(out)  # whatever happened, what is there can be read
+        rows.read(out)  # whatever happened, what is there can be read
         assert measure(trio, out, "--scale", "2") == 0
         assert tables(out) == expected
         names = sorted(path.name for path in out.iterdir())
@@ -113,7 +113,7 @@ def test_io_05_killed_at_any_moment_a_run_goes_on_and_ends_in_the_same_bytes(
 def test_io_05_killed_again_and_again_a_run_still_ends(
     trio: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(record, "commit", lambda: None)
+    monkeypatch.setattr(manifest, "commit", lambda: None)
     assert measure(trio, tmp_path / "whole", "--scale", "2", "3") == 0
     out = tmp_path / "out"
     kills = 0

@@ -14,7 +14,7 @@ from eval.benchmarks.counts import count
 from eval.benchmarks.networks import named
 from eval.benchmarks.output import Cap
 from eval.benchmarks.scaling import Job, Point, curve, fits, prepare
-from eval.measure import Cost
+from eval.run.profile import Cost
 from swin2sr.config import SwinIRConfig
 from swin2sr.errors import ConfigError, JobError
 from tests.eval.conftest import TINY

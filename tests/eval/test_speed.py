@@ -18,7 +18,7 @@ from eval.benchmarks.networks import OURS, PEER, build, has_peer, named, picture
 from eval.benchmarks.output import Cap, exponent
 from eval.benchmarks.process import Work, Worker
 from eval.benchmarks.speed import Job, Line, jobs_for, main, measure, prepare, psnr
-from eval.measure import Cost, measured
+from eval.run.profile import Cost, measured
 from swin2sr import checkpoints
 from swin2sr.config import SwinIRConfig
 from swin2sr.errors import ConfigError, JobError, Swin2SRError

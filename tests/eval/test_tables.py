@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from eval import tables
-from eval.journal import Cell, Row
-from eval.protocol import Protocol, Scores
+from eval.report import tables
+from eval.run.protocol import Protocol, Scores
+from eval.run.rows import Cell, Row
 
 SETS = {"Set5 x2": {"images": 2}, "Set14 x2": {"images": 2}, "LIVE1 x1": {"images": 1}}
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from eval.datasets import find
-from eval.run import enlarger, evaluate, mean
+from eval.run.session import enlarger, evaluate, mean
+from eval.sets.datasets import find
 
 PSNR = {
     "baby": 38.956,

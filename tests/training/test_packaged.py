@@ -12,9 +12,9 @@ import pytest
 import torch
 import yaml
 
-from eval.plan import Request
-from eval.protocol import headline
-from eval.run import run
+from eval.run.plan import Request
+from eval.run.protocol import headline
+from eval.run.session import run
 from swin2sr import Upscaler, checkpoints
 from swin2sr.checkpoints.registry import WEIGHTS_FOLDER
 from swin2sr.console import Console

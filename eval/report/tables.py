@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eval.datasets import KNOWN, SAMPLE
-from eval.degradations import Degradation
-from eval.journal import DECIMALS, Cell, Row, number
-from eval.plan import set_key
-from eval.protocol import METRICS, Protocol, headline, where_from
+from eval.run.plan import set_key
+from eval.run.protocol import METRICS, Protocol, headline, where_from
+from eval.run.rows import DECIMALS, Cell, Row, number
+from eval.sets.datasets import KNOWN, SAMPLE
+from eval.sets.degradations import Degradation
 from swin2sr.atomic import write_bytes
 
 MEANS = "means.csv"

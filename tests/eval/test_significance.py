@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from eval.comparison import compare
+from eval.report.significance import compare
 from swin2sr.errors import ShapeError
 
 

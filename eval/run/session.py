@@ -20,16 +20,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from eval import datasets, journal, pictures, plan, record, tables
-from eval.datasets import Benchmark, Pair
-from eval.degradations import Degradation, usual
-from eval.journal import Cell, Journal, Row
-from eval.measure import Cost, measured
-from eval.models import Enlarge, Settings, enlarger, open_model
-from eval.plan import Plan, Request, Task
-from eval.progress import Bar
-from eval.protocol import Protocol, Scores
-from eval.shards import Shard, joined
+from eval.report import tables
+from eval.run import manifest, plan, saved_images
+from eval.run import rows as journal
+from eval.run.distributed import Shard, joined
+from eval.run.models import Enlarge, Settings, enlarger, open_model
+from eval.run.plan import Plan, Request, Task
+from eval.run.profile import Cost, measured
+from eval.run.progress import Bar
+from eval.run.protocol import Protocol, Scores
+from eval.run.rows import Cell, Journal, Row
+from eval.sets import datasets
+from eval.sets.datasets import Benchmark, Pair
+from eval.sets.degradations import Degradation, usual
 from swin2sr.console import Console, as_failure
 from swin2sr.errors import ConfigError, OutputError
 from swin2sr.hardware import available_cores, prepare_process
@@ -130,7 +133,7 @@ def run(request: Request, console: Console, threads: int | None = None) -> Resul
                 console.tell(f"note: {note}")
         with ExitStack() as stack:
             out = request.out if shard.is_first else None
-            shard.agree(lambda: stack.enter_context(record.alone_in(out)))
+            shard.agree(lambda: stack.enter_context(manifest.alone_in(out)))
             return _Session(request, made, shard, console).work()
 
 
@@ -172,7 +175,7 @@ class _Session:
             self.console.tell(f"note: {here} of {len(self.plan.tasks)} images are done already.")
         share = tasks[self.shard.rank :: self.shard.world]
         rows = list(self._measure_all(share))
-        told = (rows, self.failures, self.codes, self.run_as, record.machine(), _peak_memory())
+        told = (rows, self.failures, self.codes, self.run_as, manifest.machine(), _peak_memory())
         shares = self.shard.gather(told)
         for new, *_ in shares:
             before |= {row.key: row for row in new}
@@ -203,15 +206,15 @@ class _Session:
             if not self.shard.is_first:
                 return None
             out = self.request.out
-            kept = record.joined_with(record.read(out) if out else None, mine)
+            kept = manifest.joined_with(manifest.read(out) if out else None, mine)
             if out:
-                record.write(out, kept)
+                manifest.write(out, kept)
             return kept
 
         return self.shard.gather(self.shard.agree(opened))[0] or {}
 
     def _require_same(self, first: dict[str, Any], mine: dict[str, Any]) -> None:
-        found = list(record.differences(first, mine))
+        found = list(manifest.differences(first, mine))
         if found:
             raise ConfigError(
                 f"Process {self.shard.rank} differs from the first one: {'; '.join(found)}.",
@@ -264,8 +267,8 @@ class _Session:
         degradation = Degradation.parse(cell.degradation)
         done = _measure(enlarge, pair, cell.scale, degradation, protocol, device)
         if self.request.save_images and self.request.out:
-            kinds = {pictures.ORIGINAL: done.hr, pictures.INPUT: done.lr, "output": done.sr}
-            pictures.save(self.request.out, cell, task.item.name, kinds)
+            kinds = {saved_images.ORIGINAL: done.hr, saved_images.INPUT: done.lr, "output": done.sr}
+            saved_images.save(self.request.out, cell, task.item.name, kinds)
         height, width = done.lr.shape[:2]
         return Row(
             cell=cell,
@@ -298,7 +301,7 @@ class _Session:
             return
         session = {
             "ended": datetime.now(UTC).isoformat(timespec="seconds"),
-            "commit": record.commit(),
+            "commit": manifest.commit(),
             "processes": self.shard.world,
             "machines": _unique(machine for *_, machine, _ in shares),
             "seconds": round(seconds, 1),
@@ -307,7 +310,7 @@ class _Session:
             "peak_memory_bytes": max(peak for *_, peak in shares),
             "models": {k: v for _, _, _, run_as, *_ in shares for k, v in run_as.items()},
         }
-        record.write(out, {**kept, "sessions": [*kept["sessions"], session]})
+        manifest.write(out, {**kept, "sessions": [*kept["sessions"], session]})
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,10 +10,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from eval import journal, record, tables
-from eval.journal import Cell, Row
-from eval.protocol import Protocol, headline
-from eval.tables import Mean
+from eval.report import tables
+from eval.report.tables import Mean
+from eval.run import manifest as record
+from eval.run import rows as journal
+from eval.run.protocol import Protocol, headline
+from eval.run.rows import Cell, Row
 from swin2sr.console import Console
 from swin2sr.errors import ConfigError
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from eval import record
+from eval.run import manifest
 from swin2sr.errors import ConfigError, OutputError
 
 
 def values(**changes: Any) -> dict[str, Any]:
     base = {
-        "format": record.FORMAT,
+        "format": manifest.FORMAT,
         "settings": {"padding": "official", "threads": 1},
         "versions": {"torch": "2"},
         "models": {"a": {"sha256": "1"}},
@@ -23,16 +23,16 @@ def values(**changes: Any) -> dict[str, Any]:
 
 
 def test_a_record_is_read_back(tmp_path: Path) -> None:
-    assert record.read(tmp_path) is None
-    kept = record.joined_with(None, values())
-    record.write(tmp_path, kept)
-    assert record.read(tmp_path) == kept
+    assert manifest.read(tmp_path) is None
+    kept = manifest.joined_with(None, values())
+    manifest.write(tmp_path, kept)
+    assert manifest.read(tmp_path) == kept
 
 
 def test_models_and_sets_are_added_in_order() -> None:
-    first = record.joined_with(None, values())
+    first = manifest.joined_with(None, values())
     second = values(models={"b": {"sha256": "2"}}, sets={"Set14 x2": {"images": 14}})
-    both = record.joined_with(first, second)
+    both = manifest.joined_with(first, second)
     assert list(both["models"]) == ["a", "b"]
     assert list(both["sets"]) == ["Set5 x2", "Set14 x2"]
 
@@ -48,44 +48,44 @@ def test_models_and_sets_are_added_in_order() -> None:
 )
 def test_io_07_what_differs_is_refused_by_name(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
-        record.joined_with(record.joined_with(None, values()), values(**changes))
+        manifest.joined_with(manifest.joined_with(None, values()), values(**changes))
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b'{"format": 1}', b"\xff\xfe"])
 def test_another_file_in_its_place_is_refused(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / record.NAME).write_bytes(content)
+    (tmp_path / manifest.NAME).write_bytes(content)
     with pytest.raises(OutputError):
-        record.read(tmp_path)
+        manifest.read(tmp_path)
 
 
 def test_a_record_of_another_format_is_refused(tmp_path: Path) -> None:
-    record.write(tmp_path, record.joined_with(None, values(format=99)))
+    manifest.write(tmp_path, manifest.joined_with(None, values(format=99)))
     with pytest.raises(OutputError, match="another version"):
-        record.read(tmp_path)
+        manifest.read(tmp_path)
 
 
 def test_io_10_a_folder_is_held_by_one_and_free_afterwards(tmp_path: Path) -> None:
     out = tmp_path / "made"
     with (
-        record.alone_in(out),
+        manifest.alone_in(out),
         pytest.raises(OutputError, match="Another run"),
-        record.alone_in(out),
+        manifest.alone_in(out),
     ):
         pass
-    with record.alone_in(out):
+    with manifest.alone_in(out):
         assert list(out.iterdir()) == []
-    with record.alone_in(None):
+    with manifest.alone_in(None):
         pass
 
 
 def test_the_machine_is_described_not_named() -> None:
-    found = record.machine()
+    found = manifest.machine()
     assert found["cores"] >= 1
     assert set(found) == {"system", "architecture", "processor", "cores", "gpus"}
 
 
 def test_the_commit_is_this_checkouts(root: Path) -> None:
-    found = record.commit()
+    found = manifest.commit()
     if not (root / ".git").exists():
         assert found is None
     else:

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from eval import pictures
-from eval.journal import Cell
-from eval.plots import Crop
+from eval.report.plots import Crop
+from eval.run import saved_images
+from eval.run.rows import Cell
 from swin2sr import metrics
 from swin2sr.baselines import INPUT
 
@@ -41,7 +41,7 @@ def most_different(
     """
     found = []
     for image in images:
-        pair = [_read(out, cell, image, pictures.output(cell.model)) for cell in cells]
+        pair = [_read(out, cell, image, saved_images.output(cell.model)) for cell in cells]
         if pair[0] is None or pair[1] is None:
             continue
         distance = np.abs(pair[0].astype(np.float64) - pair[1])
@@ -59,8 +59,8 @@ def row(out: Path, cells: Sequence[Cell], window: Window) -> list[Crop]:
         out: a run's folder. cells: models of one task, in the order to show. window: where.
     """
     crops = []
-    original = _read(out, cells[0], window.image, pictures.ORIGINAL)
-    given = _read(out, cells[0], window.image, pictures.INPUT)
+    original = _read(out, cells[0], window.image, saved_images.ORIGINAL)
+    given = _read(out, cells[0], window.image, saved_images.INPUT)
     if original is None or given is None:
         return []
     wanted = _cut(original, window)
@@ -68,7 +68,7 @@ def row(out: Path, cells: Sequence[Cell], window: Window) -> list[Crop]:
     if all(cell.model != INPUT for cell in cells):
         crops.append(Crop("input", _cut(_enlarged(given, cells[0].scale), window)))
     for cell in cells:
-        output = _read(out, cell, window.image, pictures.output(cell.model))
+        output = _read(out, cell, window.image, saved_images.output(cell.model))
         if output is not None:
             part = _cut(output, window)
             psnr = metrics.psnr(part, wanted, channel="rgb")
@@ -97,7 +97,7 @@ def _enlarged(pixels: np.ndarray, scale: int) -> np.ndarray:
 
 
 def _read(out: Path, cell: Cell, image: str, stem: str) -> np.ndarray | None:
-    path = pictures.place(out, cell, image) / f"{stem}.png"
+    path = saved_images.place(out, cell, image) / f"{stem}.png"
     try:
         with Image.open(path) as file:
             return np.array(file)

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eval import fetch
 from eval.cli import main
-from eval.datasets import find, load
+from eval.sets import download
+from eval.sets.datasets import find, load
 from swin2sr.errors import ConfigError, Swin2SRError
 from swin2sr.resize import imresize
 from tests.checkpoints.conftest import FakeHub, hub  # noqa: F401 - the server is a fixture
@@ -49,51 +49,51 @@ def server(hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> FakeHub:  # noqa: F
     hub.files[REPO, "data/Set5_LR_x2.tar.gz"] = archive(
         "Set5_LR_x2", {name: png(imresize(pixels, 0.5)) for name, pixels in originals.items()}
     )
-    monkeypatch.setitem(fetch.OFFERS, "Set5", replace(fetch.OFFERS["Set5"], sha256={}))
+    monkeypatch.setitem(download.OFFERS, "Set5", replace(download.OFFERS["Set5"], sha256={}))
     return hub
 
 
 def test_a_set_is_fetched_once_and_found(server: FakeHub, tmp_path: Path) -> None:
-    assert fetch.cached("Set5", 2, tmp_path) is None
-    folder = fetch.fetch("set5", 2, cache_dir=tmp_path)
-    assert fetch.cached("Set5", 2, tmp_path) == folder
+    assert download.cached("Set5", 2, tmp_path) is None
+    folder = download.fetch("set5", 2, cache_dir=tmp_path)
+    assert download.cached("Set5", 2, tmp_path) == folder
     benchmark = find(folder, "Set5", 2)
     assert tuple(item.name for item in benchmark.items) == NAMES
     assert load(benchmark.items[0], 2).lr_origin == "mirror"
     asked = len(server.log)
-    assert fetch.fetch("Set5", 2, cache_dir=tmp_path) == folder
+    assert download.fetch("Set5", 2, cache_dir=tmp_path) == folder
     assert len(server.log) == asked
-    assert all(fetch.OFFERS["Set5"].revision in path for _, path, _ in server.log)
+    assert all(download.OFFERS["Set5"].revision in path for _, path, _ in server.log)
 
 
 def test_restoration_needs_the_originals_only(server: FakeHub, tmp_path: Path) -> None:
-    fetch.fetch("Set5", 1, cache_dir=tmp_path)
+    download.fetch("Set5", 1, cache_dir=tmp_path)
     assert server.count("GET", "LR_x2.tar.gz") == 0
-    assert fetch.cached("Set5", 1, tmp_path) is not None
-    assert fetch.cached("Set5", 2, tmp_path) is None
+    assert download.cached("Set5", 1, tmp_path) is not None
+    assert download.cached("Set5", 2, tmp_path) is None
 
 
 def test_hub_02_wrong_bytes_are_refused(server: FakeHub, tmp_path: Path) -> None:
     key = (REPO, "data/Set5_HR.tar.gz")
     server.sent[key] = bytes(len(server.files[key]))
     with pytest.raises(Swin2SRError) as raised:
-        fetch.fetch("Set5", 1, cache_dir=tmp_path)
+        download.fetch("Set5", 1, cache_dir=tmp_path)
     assert raised.value.code == "hash_mismatch"
-    assert fetch.cached("Set5", 1, tmp_path) is None
+    assert download.cached("Set5", 1, tmp_path) is None
 
 
 def test_a_known_hash_outweighs_the_servers_word(
     server: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pinned = replace(fetch.OFFERS["Set5"], sha256={"HR": "0" * 64})
-    monkeypatch.setitem(fetch.OFFERS, "Set5", pinned)
+    pinned = replace(download.OFFERS["Set5"], sha256={"HR": "0" * 64})
+    monkeypatch.setitem(download.OFFERS, "Set5", pinned)
     with pytest.raises(Swin2SRError, match="expected 000000000000"):
-        fetch.fetch("Set5", 1, cache_dir=tmp_path)
+        download.fetch("Set5", 1, cache_dir=tmp_path)
 
 
 def test_hub_03_a_cut_connection_is_taken_up_again(server: FakeHub, tmp_path: Path) -> None:
     server.cuts = 2
-    assert find(fetch.fetch("Set5", 1, cache_dir=tmp_path), "Set5", 1).complete
+    assert find(download.fetch("Set5", 1, cache_dir=tmp_path), "Set5", 1).complete
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_what_is_not_the_set_is_refused_and_leaves_nothing(
 ) -> None:
     server.files[REPO, "data/Set5_HR.tar.gz"] = content
     with pytest.raises(Swin2SRError, match=words) as raised:
-        fetch.fetch("Set5", 1, cache_dir=tmp_path / "cache")
+        download.fetch("Set5", 1, cache_dir=tmp_path / "cache")
     assert raised.value.code == "corrupt"
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
@@ -118,15 +118,15 @@ def test_what_is_not_the_set_is_refused_and_leaves_nothing(
 def test_an_archive_that_unpacks_to_too_much_is_refused(
     server: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetch, "MOST_BYTES", 1000)
+    monkeypatch.setattr(download, "MOST_BYTES", 1000)
     with pytest.raises(Swin2SRError, match="unpacks to more"):
-        fetch.fetch("Set5", 1, cache_dir=tmp_path)
+        download.fetch("Set5", 1, cache_dir=tmp_path)
 
 
 def test_hub_05_a_set_that_is_gone_is_named(server: FakeHub, tmp_path: Path) -> None:
     del server.files[REPO, "data/Set5_HR.tar.gz"]
     with pytest.raises(Swin2SRError) as raised:
-        fetch.fetch("Set5", 1, cache_dir=tmp_path)
+        download.fetch("Set5", 1, cache_dir=tmp_path)
     assert raised.value.code == "not_found"
     assert "--data" in str(raised.value)
 
@@ -134,33 +134,33 @@ def test_hub_05_a_set_that_is_gone_is_named(server: FakeHub, tmp_path: Path) -> 
 def test_hub_07_a_silent_server_is_given_up(server: FakeHub, tmp_path: Path) -> None:
     server.hangs = True
     with pytest.raises(Swin2SRError) as raised:
-        fetch.fetch("Set5", 1, cache_dir=tmp_path, deadline=0.3)
+        download.fetch("Set5", 1, cache_dir=tmp_path, deadline=0.3)
     assert raised.value.code == "download"
 
 
 def test_hub_11_offline_says_what_to_do(
     server: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = fetch.fetch("Set5", 2, cache_dir=tmp_path)
+    folder = download.fetch("Set5", 2, cache_dir=tmp_path)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     asked = len(server.log)
-    assert fetch.fetch("Set5", 2, cache_dir=tmp_path) == folder
+    assert download.fetch("Set5", 2, cache_dir=tmp_path) == folder
     with pytest.raises(Swin2SRError, match="packaged set 'Sample'") as raised:
-        fetch.fetch("Set5", 3, cache_dir=tmp_path)
+        download.fetch("Set5", 3, cache_dir=tmp_path)
     assert raised.value.code == "offline"
     assert len(server.log) == asked
 
 
 @pytest.mark.parametrize("name", ["Manga109", "LIVE1", "DIV2K", "mine"])
 def test_sets_without_such_terms_are_not_offered(name: str) -> None:
-    assert not fetch.is_offered(name)
+    assert not download.is_offered(name)
     with pytest.raises(ConfigError, match="Offered: Set5"):
-        fetch.fetch(name, 2)
+        download.fetch(name, 2)
 
 
 def test_offers_are_pinned_to_a_commit_and_state_their_terms() -> None:
-    assert set(fetch.OFFERS) == {"Set5", "Set14", "BSD100", "Urban100"}
-    for offer in fetch.OFFERS.values():
+    assert set(download.OFFERS) == {"Set5", "Set14", "BSD100", "Urban100"}
+    for offer in download.OFFERS.values():
         assert len(offer.revision) == 40
         assert offer.terms
         assert all(len(digest) == 64 for digest in offer.sha256.values())

@@ -21,7 +21,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from eval import datasets
+from eval.sets import datasets
 from swin2sr.atomic import write_bytes
 from swin2sr.checkpoints.cache import SHA256, refuse_offline, release_cache
 from swin2sr.checkpoints.transfer import (

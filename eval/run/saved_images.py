@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from eval.journal import Cell
+from eval.run.rows import Cell
 from swin2sr.atomic import write_file
 from swin2sr.errors import OutputError
 

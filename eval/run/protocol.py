@@ -20,8 +20,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from eval.datasets import Pair, as_rgb
-from eval.degradations import Degradation
+from eval.sets.datasets import Pair, as_rgb
+from eval.sets.degradations import Degradation
 from swin2sr import metrics
 from swin2sr.errors import ConfigError, ShapeError
 

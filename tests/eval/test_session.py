@@ -13,14 +13,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eval import journal, record, run
 from eval.cli import main
-from eval.datasets import find
-from eval.journal import Cell
-from eval.models import Model
-from eval.pictures import place
-from eval.protocol import Protocol
-from eval.run import enlarger, evaluate, mean
+from eval.run import manifest
+from eval.run import rows as journal
+from eval.run import session as run
+from eval.run.models import Model
+from eval.run.protocol import Protocol
+from eval.run.rows import Cell
+from eval.run.saved_images import place
+from eval.run.session import enlarger, evaluate, mean
+from eval.sets.datasets import find
 from swin2sr.errors import WeightsError
 from swin2sr.metrics import psnr, ssim
 from swin2sr.resize import imresize
@@ -153,7 +155,7 @@ def test_without_a_folder_the_images_are_printed(
 def test_without_data_there_is_the_packaged_set_and_it_says_so(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("eval.datasets.SAMPLE_FILES", ("coffee",))
+    monkeypatch.setattr("eval.sets.datasets.SAMPLE_FILES", ("coffee",))
     assert main(["run", "--model", "bicubic", "--scale", "4", "--threads", "1"]) == 0
     shown = capsys.readouterr()
     assert "| Sample (no standard set) |" in shown.out
@@ -217,7 +219,7 @@ def test_models_can_be_added_to_a_folder(trio: Path, network: Path, tmp_path: Pa
 def test_io_10_two_runs_do_not_share_a_folder(
     trio: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with record.alone_in(tmp_path):
+    with manifest.alone_in(tmp_path):
         assert measure(trio, tmp_path) == 2
     assert "Another run is writing" in capsys.readouterr().err
     assert measure(trio, tmp_path) == 0

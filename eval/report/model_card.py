@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from eval.fetch import OFFERS
-from eval.protocol import headline
-from eval.tables import Mean, task_title
+from eval.report.tables import Mean, task_title
+from eval.run.protocol import headline
+from eval.sets.download import OFFERS
 
 TASK = "image-to-image"
 NAMES = {

@@ -9,12 +9,14 @@ from typing import Any
 
 import torch
 
-from eval import datasets, fetch, models, record
-from eval.datasets import SAMPLE, Benchmark, Item
-from eval.degradations import Degradation, usual
-from eval.journal import Cell
-from eval.models import Model, Settings
-from eval.protocol import Protocol
+from eval.run import manifest, models
+from eval.run.models import Model, Settings
+from eval.run.protocol import Protocol
+from eval.run.rows import Cell
+from eval.sets import datasets
+from eval.sets import download as fetch
+from eval.sets.datasets import SAMPLE, Benchmark, Item
+from eval.sets.degradations import Degradation, usual
 from swin2sr.baselines import INPUT
 from swin2sr.errors import ConfigError
 from swin2sr.hardware import pick_device
@@ -121,9 +123,9 @@ def identity(plan: Plan, request: Request) -> dict[str, Any]:
             "sha256": benchmark.digest(),
         }
     return {
-        "format": record.FORMAT,
+        "format": manifest.FORMAT,
         "settings": settings | {"threads": request.threads},
-        "versions": record.versions(),
+        "versions": manifest.versions(),
         "models": {m.label: {"sha256": m.sha256, **m.facts} for m in plan.models.values()},
         "sets": sets,
     }

@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 
-from eval import journal, run
 from eval.cli import main
-from eval.journal import Cell, Journal, Row
-from eval.plan import Plan, Request
-from eval.protocol import Scores
-from eval.shards import Shard, joined
+from eval.run import rows
+from eval.run import session as run
+from eval.run.distributed import Shard, joined
+from eval.run.plan import Plan, Request
+from eval.run.protocol import Scores
+from eval.run.rows import Cell, Journal, Row
 from swin2sr.console import Console
 from swin2sr.errors import ConfigError, Swin2SRError
 from tests.eval.conftest import smooth, write
@@ -77,7 +78,7 @@ def test_when_one_dies_all_end_and_the_same_command_goes_on(
             """
             import os, signal, sys
             from eval.cli import main
-            from eval.journal import Journal
+            from eval.run.rows import Journal
 
             append = Journal.append
 
@@ -94,7 +95,7 @@ def test_when_one_dies_all_end_and_the_same_command_goes_on(
     out = tmp_path / "out"
     died = torchrun(root, str(driver), *command(quintet, network, out))
     assert died.returncode != 0
-    kept, _ = journal.read(out)
+    kept, _ = rows.read(out)
     assert 2 <= len(kept) < 10
     assert not (out / "images.csv").exists()
 

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from eval.protocol import METRICS, Scores
+from eval.run.protocol import METRICS, Scores
 from swin2sr.atomic import write_bytes
 from swin2sr.errors import OutputError
 

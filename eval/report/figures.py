@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from eval import crops, plots, tables
-from eval.finished import Run, Task, pairs, seconds_per_megapixel
-from eval.journal import Cell
-from eval.plots import Point
-from eval.protocol import headline
+from eval.report import crops, plots, tables
+from eval.report.plots import Point
+from eval.report.run_folder import Run, Task, pairs, seconds_per_megapixel
+from eval.run.protocol import headline
+from eval.run.rows import Cell
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

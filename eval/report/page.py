@@ -14,18 +14,18 @@ from collections.abc import Collection, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from eval import plots, published, tables
-from eval.card import model_index
-from eval.comparison import LEAST, Comparison, compare
-from eval.datasets import SAMPLE
-from eval.figures import figures
-from eval.finished import Run, pairs, seconds_per_megapixel, task_of
-from eval.journal import Cell
-from eval.pictures import safe
-from eval.plan import set_key
-from eval.protocol import headline
-from eval.published import Published
-from eval.tables import Mean, printed
+from eval.report import plots, published, tables
+from eval.report.figures import figures
+from eval.report.model_card import model_index
+from eval.report.published import Published
+from eval.report.run_folder import Run, pairs, seconds_per_megapixel, task_of
+from eval.report.significance import LEAST, Comparison, compare
+from eval.report.tables import Mean, printed
+from eval.run.plan import set_key
+from eval.run.protocol import headline
+from eval.run.rows import Cell
+from eval.run.saved_images import safe
+from eval.sets.datasets import SAMPLE
 from swin2sr.atomic import write_bytes
 from swin2sr.console import Console
 from swin2sr.errors import ConfigError, OutputError

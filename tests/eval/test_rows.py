@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from eval.journal import Cell, Journal, Row, merge, number, read, rounded
-from eval.protocol import Scores
+from eval.run.protocol import Scores
+from eval.run.rows import Cell, Journal, Row, merge, number, read, rounded
 from swin2sr.errors import OutputError
 
 CELL = Cell('my, "model"', "Set5", 2, "bicubic")

@@ -1,0 +1,1 @@
+"""Benchmark pictures: which sets there are, where they come from, how LR is made."""
