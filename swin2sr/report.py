@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from swin2sr.picture import Picture
+from swin2sr.images.picture import Picture
 
 
 @dataclass(frozen=True)

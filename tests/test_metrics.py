@@ -12,10 +12,10 @@ from skimage.color import rgb2ycbcr
 from skimage.data import astronaut
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from swin2sr.degrade import Jpeg
 from swin2sr.errors import ConfigError, KindError, ShapeError
+from swin2sr.images.degradations import Jpeg
+from swin2sr.images.resize import imresize
 from swin2sr.metrics import blocking_effect, luma, psnr, psnr_b, ssim
-from swin2sr.resize import imresize
 
 Metric = Callable[..., float]
 

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from swin2sr.checkpoints import list_models, load, to_hub
 from swin2sr.config import RestorationConfig, Swin2SRConfig
 from swin2sr.errors import ConfigError
+from swin2sr.images.samples import photograph
 from swin2sr.models import restoration_model
-from swin2sr.sample import photograph
 
 ALL = "all"
 OURS, PEER = "swin2sr", "transformers"

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from eval.run import manifest
-from swin2sr.atomic import write_bytes
 from swin2sr.errors import OutputError
+from swin2sr.filesystem import write_bytes
 
 PRECISIONS = ("float32", "bfloat16", "float16", "float64")
 

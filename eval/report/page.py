@@ -26,9 +26,9 @@ from eval.run.protocol import headline
 from eval.run.rows import Cell
 from eval.run.saved_images import safe
 from eval.sets.datasets import SAMPLE
-from swin2sr.atomic import write_bytes
 from swin2sr.console import Console
 from swin2sr.errors import ConfigError, OutputError
+from swin2sr.filesystem import write_bytes
 
 PAGE = "README.md"
 OLDER = "The crops were drawn by an earlier report, when the pictures of this run were still there."

@@ -12,7 +12,7 @@ from eval.run.protocol import METRICS, Protocol, headline, where_from
 from eval.run.rows import DECIMALS, Cell, Row, number
 from eval.sets.datasets import KNOWN, SAMPLE
 from eval.sets.degradations import Degradation
-from swin2sr.atomic import write_bytes
+from swin2sr.filesystem import write_bytes
 
 MEANS = "means.csv"
 _TITLES = {

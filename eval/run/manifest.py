@@ -20,8 +20,8 @@ from typing import Any
 import torch
 
 import swin2sr
-from swin2sr.atomic import write_bytes
 from swin2sr.errors import ConfigError, OutputError
+from swin2sr.filesystem import write_bytes
 from swin2sr.hardware import available_cores
 
 NAME = "run.json"

@@ -14,11 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from swin2sr import baselines, checkpoints
-from swin2sr.baselines import BASELINES, INPUT
+from swin2sr import checkpoints
 from swin2sr.checkpoints.parameters import count_parameters
 from swin2sr.console import printable
 from swin2sr.errors import ConfigError, WeightsError
+from swin2sr.images import baselines
+from swin2sr.images.baselines import BASELINES, INPUT
 from swin2sr.upscale import Upscaler
 
 PRECISIONS = ("float32", "bfloat16", "float16", "float64")

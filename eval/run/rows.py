@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eval.run.protocol import METRICS, Scores
-from swin2sr.atomic import write_bytes
 from swin2sr.errors import OutputError
+from swin2sr.filesystem import write_bytes
 
 FOLDER = "journal"
 IMAGES = "images.csv"

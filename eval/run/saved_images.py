@@ -15,8 +15,8 @@ import numpy as np
 from PIL import Image
 
 from eval.run.rows import Cell
-from swin2sr.atomic import write_file
 from swin2sr.errors import OutputError
+from swin2sr.filesystem import write_file
 
 FOLDER = "images"
 ORIGINAL, INPUT = "original", "input"

@@ -23,8 +23,8 @@ from PIL import Image
 
 from swin2sr.console import printable
 from swin2sr.errors import ConfigError, ImageError
-from swin2sr.resize import BORDERS, imresize
-from swin2sr.sample import photograph_file
+from swin2sr.images.resize import BORDERS, imresize
+from swin2sr.images.samples import photograph_file
 
 SUFFIXES = (".png", ".bmp", ".jpeg", ".jpg", ".tif", ".tiff", ".webp")
 SAMPLE = "Sample"

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from swin2sr.degrade import Bicubic, Jpeg
 from swin2sr.errors import ConfigError
+from swin2sr.images.degradations import Bicubic, Jpeg
 
 BICUBIC = "bicubic"
 PAPERS_QUALITIES = (10, 20, 30, 40)

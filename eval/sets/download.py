@@ -22,7 +22,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from eval.sets import datasets
-from swin2sr.atomic import write_bytes
 from swin2sr.checkpoints.cache import SHA256, refuse_offline, release_cache
 from swin2sr.checkpoints.transfer import (
     DEADLINE,
@@ -34,6 +33,7 @@ from swin2sr.checkpoints.transfer import (
     watched,
 )
 from swin2sr.errors import ConfigError, OutputError, Swin2SRError, WeightsError
+from swin2sr.filesystem import write_bytes
 
 MOST_BYTES = 1_000_000_000  # of an unpacked archive; the largest has 0.15 GB
 DEFAULT_ENDPOINT = "https://huggingface.co"

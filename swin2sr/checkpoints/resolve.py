@@ -18,7 +18,6 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from swin2sr.atomic import write_bytes
 from swin2sr.checkpoints import architecture, cache, convert, registry
 from swin2sr.checkpoints.cache import HubFile, ReleaseFile
 from swin2sr.checkpoints.entry import Entry
@@ -27,6 +26,7 @@ from swin2sr.checkpoints.read import Weights, read_bytes, read_weights
 from swin2sr.checkpoints.transfer import DEADLINE
 from swin2sr.config import RESTORATION, RestorationConfig, restoration_config
 from swin2sr.errors import ConfigError, KindError, WeightsError
+from swin2sr.filesystem import write_bytes
 
 Origin = Literal["packaged", "file", "cache", "hub"]
 

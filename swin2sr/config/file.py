@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from swin2sr.atomic import write_bytes
 from swin2sr.errors import ConfigError
+from swin2sr.filesystem import write_bytes
 
 
 def read_object(path: str | Path) -> dict[str, Any]:

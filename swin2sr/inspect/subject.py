@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from swin2sr import images
-from swin2sr.colour import brightness
 from swin2sr.config import RestorationConfig
 from swin2sr.errors import ConfigError, KindError
+from swin2sr.images.colour import brightness
 from swin2sr.models.restoration import RestorationNetwork, Trunk
 from swin2sr.nn.blocks import Block, Watcher
 from swin2sr.upscale import Upscaler

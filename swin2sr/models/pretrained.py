@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from swin2sr import checkpoints
-from swin2sr.atomic import write_bytes
 from swin2sr.config import RestorationConfig
 from swin2sr.errors import OutputError, WeightsError
+from swin2sr.filesystem import write_bytes
 
 
 class Saved(nn.Module):

@@ -13,12 +13,12 @@ from torch.utils.checkpoint import checkpoint
 
 from swin2sr.config import BackboneConfig, RestorationConfig
 from swin2sr.errors import ShapeError
+from swin2sr.images.resize import imresize_tensor
 from swin2sr.models.outputs import FeatureOutput, ImageSuperResolutionOutput
 from swin2sr.nn.blocks import ResidualGroup, on_tokens, pointwise, residual_convolution
 from swin2sr.nn.position import TableBias
 from swin2sr.nn.upsample import build_head
 from swin2sr.nn.windows import pad_to_windows
-from swin2sr.resize import imresize_tensor
 
 RGB_MEAN = (0.4488, 0.4371, 0.4040)  # of DIV2K, in 0..1; grey networks use 0
 

@@ -11,9 +11,9 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 from PIL import Image
 
-from swin2sr.degrade import Jpeg
 from swin2sr.errors import ConfigError
-from swin2sr.sample import photograph
+from swin2sr.images.degradations import Jpeg
+from swin2sr.images.samples import photograph
 from swin2sr.serving.tasks import TASKS, included
 
 KEPT_SECONDS = 600  # pictures of visitors and results

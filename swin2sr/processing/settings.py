@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from swin2sr.atomic import write_bytes
 from swin2sr.checkpoints.cache import HubFile, hub_cache, refuse_offline
 from swin2sr.checkpoints.resolve import HUB_ID, SUFFIXES, read_json
 from swin2sr.errors import KindError, OutputError, WeightsError
+from swin2sr.filesystem import write_bytes
 
 PROCESSOR = "preprocessor_config.json"
 MODEL = "config.json"

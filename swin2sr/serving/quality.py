@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from swin2sr import checkpoints
-from swin2sr.baselines import BICUBIC, INPUT
 from swin2sr.checkpoints.registry import WEIGHTS_FOLDER
+from swin2sr.images.baselines import BICUBIC, INPUT
 from swin2sr.serving.words import plain
 
 RESULTS_FOLDER = WEIGHTS_FOLDER.parent.parent / "eval" / "results"

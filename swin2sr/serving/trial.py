@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from swin2sr import checkpoints, images
-from swin2sr.baselines import BASELINES, BICUBIC, INPUT, LANCZOS
-from swin2sr.degrade import Bicubic, Chain, Degradation, Jpeg
 from swin2sr.errors import ConfigError, ImageError
 from swin2sr.images import Picture
+from swin2sr.images.baselines import BASELINES, BICUBIC, INPUT, LANCZOS
+from swin2sr.images.degradations import Bicubic, Chain, Degradation, Jpeg
 from swin2sr.serving.service import LIMITS
 from swin2sr.serving.words import pixels
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from swin2sr.atomic import write_bytes
 from swin2sr.errors import OutputError
-from swin2sr.resize import imresize
+from swin2sr.filesystem import write_bytes
+from swin2sr.images.resize import imresize
 
 _MAKER = b"imresize bicubic mirror 1"  # part of every name: another way of making gets other names
 _DIGEST = hashlib.sha256().digest_size

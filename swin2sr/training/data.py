@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from swin2sr import images
-from swin2sr.colour import brightness
-from swin2sr.degrade import Jpeg
 from swin2sr.errors import ConfigError, ImageError
+from swin2sr.images.colour import brightness
+from swin2sr.images.degradations import Jpeg
 from swin2sr.training.cache import shrunk
 
 SUFFIXES = (".png", ".webp", ".bmp", ".tif", ".tiff", ".jpg", ".jpeg")

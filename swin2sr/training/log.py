@@ -8,8 +8,8 @@ import math
 from importlib.util import find_spec
 from pathlib import Path
 
-from swin2sr.atomic import write_bytes
 from swin2sr.errors import OutputError
+from swin2sr.filesystem import write_bytes
 
 LOG = "log.csv"
 CURVES = "curves.png"

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from swin2sr.degrade import Jpeg
 from swin2sr.errors import ConfigError
+from swin2sr.images.degradations import Jpeg
 from swin2sr.training.data import Pairs, on_plane
 from swin2sr.training.recipes import JPEG_BLOCK
 

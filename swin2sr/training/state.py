@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from swin2sr.atomic import write_file
 from swin2sr.errors import ConfigError, WeightsError
+from swin2sr.filesystem import write_file
 from swin2sr.models import RestorationModel, restoration_model
 from swin2sr.training.recipes import Recipe
 

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from swin2sr.images.resize import imresize
 from swin2sr.metrics import psnr
-from swin2sr.resize import imresize
 from swin2sr.training.data import Pairs
 
 

@@ -13,9 +13,9 @@ from PIL import Image
 from playwright.sync_api import expect, sync_playwright
 
 import app
-from swin2sr.atomic import write_bytes
+from swin2sr.filesystem import write_bytes
 from swin2sr.hardware import prepare_process
-from swin2sr.sample import photograph
+from swin2sr.images.samples import photograph
 from tests.app.conftest import CHROMIUM, QUIET, Tab
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 from swin2sr import inspect
+from swin2sr.images.samples import photograph
 from swin2sr.page.attention import NOTHING
-from swin2sr.sample import photograph
 from swin2sr.serving.tasks import INCLUDED
 from swin2sr.upscale import Upscaler
 from tests.app.conftest import Site

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from swin2sr import Swin2SRConfig, Swin2SRForImageSuperResolution
-from swin2sr.resize import imresize
+from swin2sr.images.resize import imresize
 
 TINY = Swin2SRConfig(
     embed_dim=12, depths=(2,), num_heads=(2,), upsampler="pixelshuffledirect", drop_path_rate=0.0

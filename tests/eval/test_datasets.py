@@ -19,7 +19,7 @@ from eval.sets.datasets import (
     sample,
 )
 from swin2sr.errors import ConfigError, ImageError
-from swin2sr.resize import imresize
+from swin2sr.images.resize import imresize
 
 
 def write(path: Path, height: int, width: int, grey: bool = False, seed: int = 0) -> np.ndarray:

@@ -9,9 +9,9 @@ from eval.run.protocol import Protocol, headline, where_from
 from eval.sets.datasets import Pair
 from eval.sets.degradations import Degradation, usual
 from swin2sr import metrics
-from swin2sr.degrade import Jpeg
 from swin2sr.errors import ConfigError, ShapeError
-from swin2sr.resize import imresize
+from swin2sr.images.degradations import Jpeg
+from swin2sr.images.resize import imresize
 from tests.eval.conftest import smooth
 
 BICUBIC = Degradation.parse("bicubic")

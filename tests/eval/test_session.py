@@ -24,8 +24,8 @@ from eval.run.saved_images import place
 from eval.run.session import enlarger, evaluate, mean
 from eval.sets.datasets import find
 from swin2sr.errors import WeightsError
+from swin2sr.images.resize import imresize
 from swin2sr.metrics import psnr, ssim
-from swin2sr.resize import imresize
 from tests.eval.commands import measure, tables, words
 from tests.eval.conftest import write
 

@@ -14,13 +14,13 @@ from torch.nn import functional as F
 
 from swin2sr.config import Swin2SRConfig
 from swin2sr.errors import ShapeError
+from swin2sr.images.resize import imresize_tensor
 from swin2sr.models import (
     FeatureOutput,
     ImageSuperResolutionOutput,
     Swin2SRForImageSuperResolution,
     Swin2SRModel,
 )
-from swin2sr.resize import imresize_tensor
 
 HEADS = (
     ("pixelshuffle", 2),

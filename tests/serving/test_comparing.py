@@ -14,10 +14,10 @@ import pytest
 from PIL import Image
 
 from swin2sr import metrics
-from swin2sr.baselines import enlarge
 from swin2sr.checkpoints import find
-from swin2sr.degrade import Bicubic, Chain, Jpeg
 from swin2sr.errors import ConfigError, ImageError, WeightsError
+from swin2sr.images.baselines import enlarge
+from swin2sr.images.degradations import Bicubic, Chain, Jpeg
 from swin2sr.serving import comparing, comparison
 from swin2sr.serving.comparing import Comparing
 from swin2sr.serving.comparison import Comparison

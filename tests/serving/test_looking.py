@@ -19,7 +19,7 @@ from PIL import Image
 
 from swin2sr import checkpoints, hardware, inspect
 from swin2sr.errors import ConfigError, JobError
-from swin2sr.sample import photograph
+from swin2sr.images.samples import photograph
 from swin2sr.serving import looking, sights
 from swin2sr.serving.jobs import Slot
 from swin2sr.serving.looked import EVERY, MEAN, Attended, States

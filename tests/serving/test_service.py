@@ -15,8 +15,8 @@ import torch
 from PIL import Image
 
 from swin2sr import Swin2SRConfig, Swin2SRForImageSuperResolution
-from swin2sr.degrade import Jpeg
 from swin2sr.errors import ImageError, JobError, WeightsError
+from swin2sr.images.degradations import Jpeg
 from swin2sr.serving.jobs import Deadline, Job, Slot
 from swin2sr.serving.restoring import Restored, Restoring
 from swin2sr.serving.service import Service

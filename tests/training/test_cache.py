@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from swin2sr.errors import OutputError
-from swin2sr.resize import imresize
+from swin2sr.images.resize import imresize
 from swin2sr.training import cache, read_images
 from tests.training.test_patches import noise
 

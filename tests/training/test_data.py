@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from swin2sr.degrade import Jpeg
 from swin2sr.errors import ConfigError, ImageError
-from swin2sr.resize import imresize
+from swin2sr.images.degradations import Jpeg
+from swin2sr.images.resize import imresize
 from swin2sr.training import Pairs, read_images, split
 from swin2sr.training.data import compressed, find_images
 from tests.training.test_patches import noise, repeated

@@ -18,10 +18,10 @@ from eval.run.session import run
 from swin2sr import Upscaler, checkpoints
 from swin2sr.checkpoints.registry import WEIGHTS_FOLDER
 from swin2sr.console import Console
-from swin2sr.degrade import Bicubic, Jpeg
+from swin2sr.images.degradations import Bicubic, Jpeg
+from swin2sr.images.resize import imresize
 from swin2sr.inspect import hidden_states
 from swin2sr.metrics import psnr
-from swin2sr.resize import imresize
 from swin2sr.training import find_recipe
 
 FAMILY = (

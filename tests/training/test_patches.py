@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from swin2sr.degrade import Jpeg
 from swin2sr.errors import ConfigError
-from swin2sr.resize import imresize
+from swin2sr.images.degradations import Jpeg
+from swin2sr.images.resize import imresize
 from swin2sr.training import Batch, Pairs, Patches
 from swin2sr.training.patches import ahead
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+from swin2sr.images.resize import imresize
 from swin2sr.metrics import psnr
-from swin2sr.resize import imresize
 from swin2sr.training import Pairs, read_images, split, validate
 from swin2sr.training.validation import baseline
 from tests.training.test_patches import noise

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from swin2sr import images
 from swin2sr.errors import ShapeError
+from swin2sr.images.alpha import resize_alpha
 
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
@@ -44,7 +44,7 @@ def with_colour_of(pixels: np.ndarray, restored: np.ndarray) -> np.ndarray:
     cb = (pixels[..., 2] - luma) / (2 - 2 * blues) + 0.5  # 0..1, the range resize_alpha keeps
     cr = (pixels[..., 0] - luma) / (2 - 2 * reds) + 0.5
     if restored.shape != luma.shape:
-        cb, cr = (images.resize_alpha(plane, (width, height)) for plane in (cb, cr))
+        cb, cr = (resize_alpha(plane, (width, height)) for plane in (cb, cr))
     r = restored + (2 - 2 * reds) * (cr - 0.5)
     b = restored + (2 - 2 * blues) * (cb - 0.5)
     g = (restored - reds * r - blues * b) / greens

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from swin2sr.resize import imresize
+from swin2sr.images.resize import imresize
 
 
 def bleed(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ import zlib
 import numpy as np
 from PIL import Image
 
-from swin2sr.picture import Limits
+from swin2sr.images.picture import Limits
 
 
 def check_tiles(image: Image.Image, limits: Limits) -> None:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from swin2sr.errors import ImageError, KindError, ShapeError, Swin2SRError
 from swin2sr.images import Limits, decode, to_pil
-from swin2sr.picture import Picture
+from swin2sr.images.picture import Picture
 
 
 def levels(height: int = 5, width: int = 7, channels: int = 3, seed: int = 0) -> np.ndarray:

@@ -19,7 +19,7 @@ from PIL import Image
 
 from swin2sr.errors import ImageError
 from swin2sr.images import Limits, decode, encode
-from swin2sr.picture import Picture
+from swin2sr.images.picture import Picture
 
 ROOT = Path(__file__).parent.parent
 PAGE = Limits()  # those of the public page

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from swin2sr.degrade import Bicubic, Chain, Jpeg
 from swin2sr.errors import ConfigError, KindError, ShapeError
-from swin2sr.resize import imresize
+from swin2sr.images.degradations import Bicubic, Chain, Jpeg
+from swin2sr.images.resize import imresize
 
 
 def picture(height: int = 32, width: int = 48) -> np.ndarray:

@@ -7,8 +7,8 @@ import pytest
 from skimage import data
 
 from swin2sr.errors import ConfigError
-from swin2sr.resize import imresize
-from swin2sr.sample import PHOTOGRAPHS, photograph
+from swin2sr.images.resize import imresize
+from swin2sr.images.samples import PHOTOGRAPHS, photograph
 
 
 @pytest.mark.parametrize("name", PHOTOGRAPHS)

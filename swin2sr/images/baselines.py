@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from swin2sr.errors import ConfigError
-from swin2sr.resize import imresize
+from swin2sr.images.resize import imresize
 
 BICUBIC = "bicubic"  # MATLAB's, as the papers' tables have it
 LANCZOS = "lanczos"  # Pillow's, 3 lobes

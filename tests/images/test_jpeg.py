@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from swin2sr import Upscaler, images
-from swin2sr.compression import advice, jpeg_quality
-from swin2sr.degrade import Jpeg
-from swin2sr.sample import sample_picture
+from swin2sr.images.degradations import Jpeg
+from swin2sr.images.jpeg import advice, jpeg_quality
+from swin2sr.images.samples import sample_picture
 
 
 def noise(*shape: int) -> np.ndarray:

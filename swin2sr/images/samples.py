@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from swin2sr.errors import ConfigError
-from swin2sr.resize import imresize
+from swin2sr.images.resize import imresize
 
 # Files of scikit-image's wheel (its functions might download): public domain (NASA) and CC0.
 PHOTOGRAPHS = {

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from swin2sr.errors import ConfigError, KindError, ShapeError
-from swin2sr.resize import imresize
+from swin2sr.images.resize import imresize
 
 Degradation = Callable[[np.ndarray], np.ndarray]
 SUBSAMPLINGS = {"4:4:4": 0, "4:2:2": 1, "4:2:0": 2}

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from swin2sr.colour import brightness, with_colour_of
 from swin2sr.errors import ShapeError
+from swin2sr.images.colour import brightness, with_colour_of
 
 
 def colours(height: int = 12, width: int = 10) -> np.ndarray:

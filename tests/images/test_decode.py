@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from swin2sr.alpha import bleed, resize_alpha
-from swin2sr.atomic import write_file
-from swin2sr.encoding import LONGEST
 from swin2sr.errors import ConfigError, ImageError, OutputError
+from swin2sr.filesystem import write_file
 from swin2sr.images import Picture, check_size, decode, encode, output_name, to_pil
+from swin2sr.images.alpha import bleed, resize_alpha
+from swin2sr.images.encode import LONGEST
 
 NOISE = np.random.default_rng(0).integers(0, 256, (6, 9, 4), dtype=np.uint8)
 CAMERA = (0x829A, 0.01)  # exposure time, in the camera's directory
@@ -485,7 +485,7 @@ def test_io_01_failed_writer_leaves_the_old_file_and_nothing_else(tmp_path: Path
 
 def test_io_01_killed_writer_leaves_no_target_and_the_next_run_cleans_up(tmp_path: Path) -> None:
     code = (
-        "import os, sys; from swin2sr.atomic import write_file\n"
+        "import os, sys; from swin2sr.filesystem import write_file\n"
         "write_file(sys.argv[1], lambda file: (file.write(b'half'), os.kill(os.getpid(), 9)))"
     )
     target = tmp_path / "a.png"

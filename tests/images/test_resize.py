@@ -13,7 +13,7 @@ from PIL import Image
 from torch.nn import functional as F
 
 from swin2sr.errors import ConfigError, KindError, ShapeError
-from swin2sr.resize import imresize, imresize_tensor
+from swin2sr.images.resize import imresize, imresize_tensor
 
 
 def noise(height: int, width: int, channels: int = 3, seed: int = 0) -> np.ndarray:

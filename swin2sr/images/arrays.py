@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from swin2sr.errors import ImageError, KindError, ShapeError
-from swin2sr.picture import Limits, Picture
+from swin2sr.images.picture import Limits, Picture
 
 TOLERANCE = 1e-3  # interpolation overshoots 0..1 a little; beyond this it is an error
 

@@ -11,9 +11,9 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image, ImageCms, PngImagePlugin
 
-from swin2sr.atomic import write_file
 from swin2sr.errors import ConfigError, ImageError
-from swin2sr.picture import Picture
+from swin2sr.filesystem import write_file
+from swin2sr.images.picture import Picture
 
 LONGEST = {"png": 2**31 - 1, "jpeg": 65500, "webp": 16383}  # side in pixels each encoder takes
 LINE_BREAKS = "\u2028\u2029"

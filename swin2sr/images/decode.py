@@ -20,26 +20,11 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 
-from swin2sr import pillow
-from swin2sr.alpha import bleed, resize_alpha
-from swin2sr.arrays import SIXTEEN_BITS, from_array, from_tensor, unit_range
-from swin2sr.compression import jpeg_quality
-from swin2sr.encoding import check_size, encode, output_name, to_pil
 from swin2sr.errors import ImageError, KindError, Swin2SRError
-from swin2sr.picture import DEFAULT_LIMITS, Limits, Picture
-
-__all__ = [
-    "DEFAULT_LIMITS",
-    "Limits",
-    "Picture",
-    "bleed",
-    "check_size",
-    "decode",
-    "encode",
-    "output_name",
-    "resize_alpha",
-    "to_pil",
-]
+from swin2sr.images import pillow_fixes
+from swin2sr.images.arrays import SIXTEEN_BITS, from_array, from_tensor, unit_range
+from swin2sr.images.jpeg import jpeg_quality
+from swin2sr.images.picture import DEFAULT_LIMITS, Limits, Picture
 
 # First bytes of the formats that are read, with Pillow's names for them.
 SIGNATURES: tuple[tuple[bytes, tuple[str, ...]], ...] = (
@@ -138,11 +123,11 @@ def _from_bytes(data: bytes, limits: Limits, keep_metadata: bool) -> Picture:
     with _quiet():
         image = _open(data, formats, limits)
         limits.check_size(*image.size)
-        pillow.check_tiles(image, limits)
-        sixteen_bit = pillow.has_sixteen_bit_colour(data, image)
+        pillow_fixes.check_tiles(image, limits)
+        sixteen_bit = pillow_fixes.has_sixteen_bit_colour(data, image)
         try:
             image.load()
-            pillow.finish(data, image)
+            pillow_fixes.finish(data, image)
         except MemoryError as error:
             raise _no_memory() from error
         except Exception as error:
