@@ -34,8 +34,9 @@ import gradio as gr
 from PIL import Image
 from starlette.middleware import Middleware
 
-from swin2sr import hardware
 from swin2sr.errors import JobError
+from swin2sr.inference import hardware
+from swin2sr.inference.upscaler import Upscaler
 from swin2sr.page import about
 from swin2sr.page.batch import BatchTab
 from swin2sr.page.compare import CompareTab
@@ -46,7 +47,6 @@ from swin2sr.page.style import CSS, PREPARE, theme
 from swin2sr.serving.guard import Guard, address_of
 from swin2sr.serving.jobs import Slot
 from swin2sr.serving.service import LIMITS, Service
-from swin2sr.upscale import Upscaler
 
 CLOSING_SECONDS = 4.0
 ZERO_GPU = spaces is not None and os.environ.get("SPACES_ZERO_GPU", "").lower() in (

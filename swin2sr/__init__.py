@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from swin2sr.config import SwinIRConfig as SwinIRConfig
     from swin2sr.config import Swinv2Config as Swinv2Config
     from swin2sr.errors import Swin2SRError as Swin2SRError
+    from swin2sr.inference.upscaler import Upscaler as Upscaler
     from swin2sr.models import Swin2SRForImageSuperResolution as Swin2SRForImageSuperResolution
     from swin2sr.models import Swin2SRModel as Swin2SRModel
     from swin2sr.models import SwinForImageClassification as SwinForImageClassification
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
     from swin2sr.processing import Swin2SRImageProcessorFast as Swin2SRImageProcessorFast
     from swin2sr.processing import ViTImageProcessor as ViTImageProcessor
     from swin2sr.processing import ViTImageProcessorFast as ViTImageProcessorFast
-    from swin2sr.upscale import Upscaler as Upscaler
 
 __version__ = "0.1.0"
 
@@ -71,7 +71,7 @@ _ROOMS = {
     "Swinv2ForImageClassification": "swin2sr.models",
     "Swinv2ForMaskedImageModeling": "swin2sr.models",
     "Swinv2Model": "swin2sr.models",
-    "Upscaler": "swin2sr.upscale",
+    "Upscaler": "swin2sr.inference.upscaler",
     "ViTImageProcessor": "swin2sr.processing",
     "ViTImageProcessorFast": "swin2sr.processing",
     "infer_device": "swin2sr.auto",

@@ -21,7 +21,7 @@ from swin2sr.training.arguments import add_arguments
 
 if TYPE_CHECKING:
     from swin2sr.checkpoints import Entry
-    from swin2sr.upscale import Report, Upscaler
+    from swin2sr.inference.upscaler import Report, Upscaler
 
 PROGRAM = "swin2sr"
 INTERRUPTED = 130
@@ -169,8 +169,8 @@ def _upscale(options: argparse.Namespace, console: Console) -> int:
     inputs = files.find_sources(options.inputs, options.output, recursive=options.recursive)
     files.prepare(options.output, is_file=is_file)
     from swin2sr.checkpoints.registry import DEFAULT  # takes seconds; wrong usage is told before
-    from swin2sr.hardware import prepare_process
-    from swin2sr.upscale import Upscaler
+    from swin2sr.inference.hardware import prepare_process
+    from swin2sr.inference.upscaler import Upscaler
 
     prepare_process()
     upscaler = Upscaler.from_pretrained(

@@ -22,13 +22,13 @@ from swin2sr import (
     Swin2SRImageProcessor,
     Upscaler,
     ViTImageProcessor,
-    hardware,
     pipeline,
 )
 from swin2sr.auto import ImageClassificationPipeline, ImageToImagePipeline
 from swin2sr.auto.devices import device_of, dtype_of
 from swin2sr.config import SwinConfig, SwinIRConfig, Swinv2Config
 from swin2sr.errors import ConfigError, ImageError, JobError, KindError, WeightsError
+from swin2sr.inference import hardware
 from swin2sr.processing.classification import IMAGENET_MEAN
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

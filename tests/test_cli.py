@@ -26,9 +26,9 @@ from swin2sr import (
     __version__,
     images,
     list_models,
-    upscale,
 )
 from swin2sr.cli import main
+from swin2sr.inference import upscaler
 
 Run = Callable[..., int]
 
@@ -271,7 +271,7 @@ def test_io_04_an_interrupt_keeps_what_is_finished(
     real = Upscaler.stream
     calls: list[object] = []
 
-    def stream(self: Upscaler, image: object, **options: Any) -> Iterator[upscale.Step]:
+    def stream(self: Upscaler, image: object, **options: Any) -> Iterator[upscaler.Step]:
         calls.append(image)
         for step in real(self, image, **options):
             yield step
@@ -399,7 +399,7 @@ def test_io_10_a_result_made_meanwhile_is_kept(
     real = Upscaler.stream
     target = tmp_path / "large.png"
 
-    def stream(self: Upscaler, image: object, **options: Any) -> Iterator[upscale.Step]:
+    def stream(self: Upscaler, image: object, **options: Any) -> Iterator[upscaler.Step]:
         target.write_text("by another run")
         yield from real(self, image, **options)
 
@@ -460,7 +460,7 @@ def test_io_12_too_little_memory_is_predicted(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("swin2sr.hardware.available_memory", lambda *device: 1000)
+    monkeypatch.setattr("swin2sr.inference.hardware.available_memory", lambda *device: 1000)
     assert run(photo, "-o", tmp_path / "large.png") == 3
     assert not (tmp_path / "large.png").exists()
     assert "Crop the picture" in capsys.readouterr().err
@@ -469,7 +469,7 @@ def test_io_12_too_little_memory_is_predicted(
 def test_img_36_too_large_for_the_format_is_told_before_the_work(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def stream(*unused: object, **options: object) -> Iterator[upscale.Step]:
+    def stream(*unused: object, **options: object) -> Iterator[upscaler.Step]:
         raise AssertionError("the network was asked")
 
     monkeypatch.setattr(Upscaler, "stream", stream)

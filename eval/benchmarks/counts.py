@@ -29,7 +29,7 @@ from eval.cli import guarded
 from swin2sr.checkpoints.parameters import count_parameters
 from swin2sr.config import RestorationConfig
 from swin2sr.console import Console
-from swin2sr.tiling import round_up
+from swin2sr.inference.tiling import round_up
 
 OUTPUT = (1280, 720)  # width and height of the output that papers count for
 COLUMNS = (

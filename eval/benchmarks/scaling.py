@@ -31,8 +31,8 @@ from swin2sr.config import RestorationConfig
 from swin2sr.console import Console
 from swin2sr.errors import Swin2SRError
 from swin2sr.filesystem import write_bytes
-from swin2sr.hardware import prepare_process
-from swin2sr.upscale import Upscaler
+from swin2sr.inference.hardware import prepare_process
+from swin2sr.inference.upscaler import Upscaler
 
 SIDES = (64, 128, 256, 512, 1024, 2048)
 WAYS = ("whole", "tiles")

@@ -30,7 +30,7 @@ from eval.benchmarks.process import Work, Worker
 from eval.cli import guarded
 from swin2sr.config import RestorationConfig
 from swin2sr.console import Console
-from swin2sr.hardware import available_cores, prepare_process
+from swin2sr.inference.hardware import available_cores, prepare_process
 
 COLUMNS = "| model | side | library | precision | s | us/px | x faster | MB | max diff | PSNR dB |"
 

@@ -22,7 +22,7 @@ import torch
 import swin2sr
 from swin2sr.errors import ConfigError, OutputError
 from swin2sr.filesystem import write_bytes
-from swin2sr.hardware import available_cores
+from swin2sr.inference.hardware import available_cores
 
 NAME = "run.json"
 FORMAT = 1

@@ -20,7 +20,7 @@ from swin2sr.console import printable
 from swin2sr.errors import ConfigError, WeightsError
 from swin2sr.images import baselines
 from swin2sr.images.baselines import BASELINES, INPUT
-from swin2sr.upscale import Upscaler
+from swin2sr.inference.upscaler import Upscaler
 
 PRECISIONS = ("float32", "bfloat16", "float16", "float64")
 

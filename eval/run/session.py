@@ -35,7 +35,7 @@ from eval.sets.datasets import Benchmark, Pair
 from eval.sets.degradations import Degradation, usual
 from swin2sr.console import Console, as_failure
 from swin2sr.errors import ConfigError, OutputError
-from swin2sr.hardware import available_cores, prepare_process
+from swin2sr.inference.hardware import available_cores, prepare_process
 
 __all__ = ["Result", "Score", "enlarger", "evaluate", "mean", "run"]
 

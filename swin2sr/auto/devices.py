@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 
-from swin2sr import hardware
-from swin2sr.engine import DTYPES
 from swin2sr.errors import ConfigError, KindError
+from swin2sr.inference import hardware
+from swin2sr.inference.engine import DTYPES
 
 
 def infer_device() -> str:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Unpack
 import torch
 from torch import nn
 
-from swin2sr import hardware, images
+from swin2sr import images
 from swin2sr.auto.devices import device_of, dtype_of
 from swin2sr.auto.networks import (
     AutoImageProcessor,
@@ -16,8 +16,9 @@ from swin2sr.auto.networks import (
     AutoModelForImageToImage,
 )
 from swin2sr.errors import ConfigError, JobError
+from swin2sr.inference import hardware
+from swin2sr.inference.upscaler import Options, Upscaler
 from swin2sr.processing.options import choice, whole
-from swin2sr.upscale import Options, Upscaler
 
 TASKS = ("image-to-image", "image-classification")
 FUNCTIONS = ("softmax", "sigmoid", "none")

@@ -15,11 +15,11 @@ from typing import Any
 from torch import Tensor, nn
 
 from swin2sr.errors import KindError
+from swin2sr.inference.upscaler import Upscaler
 from swin2sr.inspect.features import hidden_states
 from swin2sr.inspect.subject import checked_choice
 from swin2sr.models.restoration import RestorationNetwork
 from swin2sr.models.swin2sr import RestorationModel
-from swin2sr.upscale import Upscaler
 
 
 def without_groups(

@@ -20,9 +20,9 @@ from swin2sr import images
 from swin2sr.config import RestorationConfig
 from swin2sr.errors import ConfigError, KindError
 from swin2sr.images.colour import brightness
+from swin2sr.inference.upscaler import Upscaler
 from swin2sr.models.restoration import RestorationNetwork, Trunk
 from swin2sr.nn.blocks import Block, Watcher
-from swin2sr.upscale import Upscaler
 
 _ONE_AT_A_TIME = threading.RLock()  # for networks that nobody else knows to be in use
 

@@ -13,10 +13,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from swin2sr import budget, checkpoints, images, metrics, plots
-from swin2sr.budget import duration
+from swin2sr import checkpoints, images, metrics, plots
 from swin2sr.errors import JobError, Swin2SRError, WeightsError
 from swin2sr.images.baselines import BASELINES, enlarge
+from swin2sr.inference import estimate as budget
+from swin2sr.inference.estimate import duration
 from swin2sr.serving.comparison import Comparison, Result
 from swin2sr.serving.jobs import Job
 from swin2sr.serving.restoring import GPU_RATE, gpu_seconds

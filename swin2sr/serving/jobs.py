@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from swin2sr.errors import JobError
-from swin2sr.upscale import Upscaler
+from swin2sr.inference.upscaler import Upscaler
 
 T = TypeVar("T")
 Clock = Callable[[], float]

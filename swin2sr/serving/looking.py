@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from swin2sr import checkpoints, hardware, images, inspect, plots
-from swin2sr.budget import SAFE_SHARE, multiplications
+from swin2sr import checkpoints, images, inspect, plots
 from swin2sr.config import RestorationConfig
-from swin2sr.engine import interruptible
 from swin2sr.errors import ConfigError, ImageError, JobError
+from swin2sr.inference import hardware
+from swin2sr.inference.engine import interruptible
+from swin2sr.inference.estimate import SAFE_SHARE, multiplications
+from swin2sr.inference.upscaler import Upscaler
 from swin2sr.serving.jobs import Job
 from swin2sr.serving.looked import Attended, Attributed, States, about_seconds
 from swin2sr.serving.pieces import Piece, one_of, piece_of
@@ -24,7 +26,6 @@ from swin2sr.serving.restoring import GPU_RATE, GPU_START
 from swin2sr.serving.service import LIMITS, Service
 from swin2sr.serving.updates import Update, Updates
 from swin2sr.serving.words import pixels
-from swin2sr.upscale import Upscaler
 
 # Of an attribution. The paper takes 50; with 10 the maps of two patches (swin2sr-small-x2, a cat's
 # eye) correlate with those to 0.998, and the index is at most 0.01 off.

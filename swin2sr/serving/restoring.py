@@ -13,10 +13,10 @@ from typing import Any
 from PIL import Image
 
 from swin2sr import checkpoints, images
-from swin2sr.budget import multiplications
 from swin2sr.errors import ConfigError, ImageError, Swin2SRError
 from swin2sr.images.jpeg import advice
-from swin2sr.report import Report
+from swin2sr.inference.estimate import multiplications
+from swin2sr.inference.report import Report
 from swin2sr.serving.jobs import Job
 from swin2sr.serving.kept import Kept
 from swin2sr.serving.service import LIMITS, Service

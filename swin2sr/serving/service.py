@@ -15,13 +15,13 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from swin2sr import images
-from swin2sr.engine import Cancel
 from swin2sr.errors import JobError, Swin2SRError, WeightsError
+from swin2sr.inference.engine import Cancel
+from swin2sr.inference.upscaler import Upscaler
 from swin2sr.serving.jobs import GLANCE, Deadline, Job, Shelf, Slot
 from swin2sr.serving.tasks import INCLUDED, included
 from swin2sr.serving.updates import Update, Updates
 from swin2sr.serving.words import unavailable
-from swin2sr.upscale import Upscaler
 
 LIMITS = images.Limits()
 

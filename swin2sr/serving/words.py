@@ -7,10 +7,10 @@ import math
 import re
 
 from swin2sr import checkpoints
-from swin2sr.budget import duration, multiplications
 from swin2sr.errors import JobError, WeightsError
+from swin2sr.inference.estimate import duration, multiplications
+from swin2sr.inference.upscaler import Report, Step, Upscaler
 from swin2sr.serving.tasks import INCLUDED, included, included_for
-from swin2sr.upscale import Report, Step, Upscaler
 
 ORIGINS = {
     "packaged": "included with this page",

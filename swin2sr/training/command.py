@@ -9,7 +9,7 @@ from dataclasses import replace
 import torch
 
 from swin2sr.errors import ConfigError
-from swin2sr.hardware import available_cores, prepare_process
+from swin2sr.inference.hardware import available_cores, prepare_process
 from swin2sr.training.arguments import FACTS, changed, listing
 from swin2sr.training.loop import export, train
 from swin2sr.training.processes import is_first, local_processes

@@ -13,7 +13,7 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from swin2sr.errors import ConfigError
-from swin2sr.hardware import pick_device
+from swin2sr.inference.hardware import pick_device
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,10 @@ import torch
 from PIL import Image
 
 import app
-from swin2sr import Swin2SRConfig, Swin2SRForImageSuperResolution, budget
+from swin2sr import Swin2SRConfig, Swin2SRForImageSuperResolution
 from swin2sr.checkpoints import find
-from swin2sr.upscale import Upscaler
+from swin2sr.inference import estimate
+from swin2sr.inference.upscaler import Upscaler
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -279,7 +280,7 @@ def photo() -> Callable[..., bytes]:
 def site() -> Iterator[Site]:
     """A page whose jobs take many steps, however small the picture."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(budget, "STEP_SECONDS", 1e-6)
+        patch.setattr(estimate, "STEP_SECONDS", 1e-6)
         site = Site()
         yield site
         site.page.demo.close(verbose=False)

@@ -14,8 +14,8 @@ from playwright.sync_api import expect, sync_playwright
 
 import app
 from swin2sr.filesystem import write_bytes
-from swin2sr.hardware import prepare_process
 from swin2sr.images.samples import photograph
+from swin2sr.inference.hardware import prepare_process
 from tests.app.conftest import CHROMIUM, QUIET, Tab
 
 if TYPE_CHECKING:

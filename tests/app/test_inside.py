@@ -16,9 +16,9 @@ from PIL import Image
 
 from swin2sr import inspect
 from swin2sr.images.samples import photograph
+from swin2sr.inference.upscaler import Upscaler
 from swin2sr.page.attention import NOTHING
 from swin2sr.serving.tasks import INCLUDED
-from swin2sr.upscale import Upscaler
 from tests.app.conftest import Site
 
 if TYPE_CHECKING:

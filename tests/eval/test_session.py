@@ -181,7 +181,7 @@ def test_io_08_one_bad_image_costs_only_itself(
 def test_io_12_when_memory_fails_everywhere_the_exit_code_says_so(
     trio: Path, network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("swin2sr.hardware.available_memory", lambda *_: 1000)
+    monkeypatch.setattr("swin2sr.inference.hardware.available_memory", lambda *_: 1000)
     assert measure(trio, tmp_path, models=(str(network),)) == 3
     assert journal.read(tmp_path)[0] == {}
 

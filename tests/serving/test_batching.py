@@ -14,12 +14,12 @@ from PIL import Image
 
 from swin2sr import Swin2SRConfig, Swin2SRForImageSuperResolution
 from swin2sr.errors import ImageError, JobError
+from swin2sr.inference.upscaler import Upscaler
 from swin2sr.serving import batching
 from swin2sr.serving.batching import ARCHIVE, Batch, Batching, check
 from swin2sr.serving.jobs import Slot
 from swin2sr.serving.service import Service
 from swin2sr.serving.updates import Update
-from swin2sr.upscale import Upscaler
 
 TINY = Swin2SRConfig(embed_dim=12, depths=(2,), num_heads=(2,), upsampler="pixelshuffledirect")
 

@@ -18,6 +18,7 @@ from swin2sr.checkpoints import find
 from swin2sr.errors import ConfigError, ImageError, WeightsError
 from swin2sr.images.baselines import enlarge
 from swin2sr.images.degradations import Bicubic, Chain, Jpeg
+from swin2sr.inference.upscaler import Upscaler
 from swin2sr.serving import comparing, comparison
 from swin2sr.serving.comparing import Comparing
 from swin2sr.serving.comparison import Comparison
@@ -26,7 +27,6 @@ from swin2sr.serving.service import Service
 from swin2sr.serving.tasks import INCLUDED
 from swin2sr.serving.trial import KINDS, RESULT_PIXELS, Trial, label, make_pair
 from swin2sr.serving.updates import Update
-from swin2sr.upscale import Upscaler
 
 PUBLISHED = "swin2sr-lightweight-x2"
 ALL = ["bicubic", "lanczos", INCLUDED]

@@ -17,9 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from swin2sr import checkpoints, hardware, inspect
+from swin2sr import checkpoints, inspect
 from swin2sr.errors import ConfigError, JobError
 from swin2sr.images.samples import photograph
+from swin2sr.inference import hardware
 from swin2sr.serving import looking, sights
 from swin2sr.serving.jobs import Slot
 from swin2sr.serving.looked import EVERY, MEAN, Attended, States

@@ -17,12 +17,12 @@ from PIL import Image
 from swin2sr import Swin2SRConfig, Swin2SRForImageSuperResolution
 from swin2sr.errors import ImageError, JobError, WeightsError
 from swin2sr.images.degradations import Jpeg
+from swin2sr.inference.upscaler import Upscaler
 from swin2sr.serving.jobs import Deadline, Job, Slot
 from swin2sr.serving.restoring import Restored, Restoring
 from swin2sr.serving.service import Service
 from swin2sr.serving.tasks import INCLUDED
 from swin2sr.serving.updates import Update, Updates
-from swin2sr.upscale import Upscaler
 
 TINY = Swin2SRConfig(embed_dim=12, depths=(2,), num_heads=(2,), upsampler="pixelshuffledirect")
 

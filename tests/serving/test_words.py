@@ -8,14 +8,14 @@ import pytest
 import torch
 
 from swin2sr import Swin2SRConfig, Swin2SRForImageSuperResolution
-from swin2sr.budget import Estimate, multiplications
 from swin2sr.checkpoints import find
 from swin2sr.errors import JobError, WeightsError
-from swin2sr.report import Step
+from swin2sr.inference.estimate import Estimate, multiplications
+from swin2sr.inference.report import Step
+from swin2sr.inference.upscaler import Upscaler
 from swin2sr.serving import tasks
 from swin2sr.serving.tasks import INCLUDED, Task
 from swin2sr.serving.words import cost, guess, standing, unavailable
-from swin2sr.upscale import Upscaler
 
 TINY = Swin2SRConfig(embed_dim=12, depths=(2,), num_heads=(2,), upsampler="pixelshuffledirect")
 

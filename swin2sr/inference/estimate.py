@@ -12,10 +12,10 @@ from typing import Any
 
 import torch
 
-from swin2sr import hardware, tiling
-from swin2sr.engine import Engine
 from swin2sr.errors import ConfigError, JobError
-from swin2sr.tiling import Plan
+from swin2sr.inference import hardware, tiling
+from swin2sr.inference.engine import Engine
+from swin2sr.inference.tiling import Plan
 
 STEP_SECONDS = 4.0  # how long one step should keep a person waiting, about
 CORE_RATE = 20e9  # multiplications a second of one core, about; measured 20 to 90 with two

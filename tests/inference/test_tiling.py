@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swin2sr import tiling
 from swin2sr.config import Swin2SRConfig
 from swin2sr.errors import ConfigError
-from swin2sr.tiling import Plan
+from swin2sr.inference import tiling
+from swin2sr.inference.tiling import Plan
 
 LIGHTWEIGHT = Swin2SRConfig(
     embed_dim=60, depths=(6,) * 4, num_heads=(6,) * 4, upsampler="pixelshuffledirect"

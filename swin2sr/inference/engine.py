@@ -20,12 +20,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from swin2sr import hardware
 from swin2sr.errors import ConfigError, JobError, ShapeError
 from swin2sr.images.samples import sample_picture
+from swin2sr.inference import hardware
+from swin2sr.inference.tiling import Plan, Tile, round_up
 from swin2sr.nn.windows import pad_to_windows
 from swin2sr.processing import to_tensor
-from swin2sr.tiling import Plan, Tile, round_up
 
 DTYPES = {
     "float32": torch.float32,

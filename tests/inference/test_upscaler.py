@@ -20,17 +20,12 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
-from swin2sr import (
-    Swin2SRConfig,
-    Swin2SRForImageSuperResolution,
-    budget,
-    hardware,
-    list_models,
-    tiling,
-)
+from swin2sr import Swin2SRConfig, Swin2SRForImageSuperResolution, list_models
 from swin2sr.errors import ConfigError, ImageError, JobError, ShapeError
 from swin2sr.images import Picture
-from swin2sr.upscale import Report, Step, Upscaler
+from swin2sr.inference import estimate as budget
+from swin2sr.inference import hardware, tiling
+from swin2sr.inference.upscaler import Report, Step, Upscaler
 
 few = settings(max_examples=25)
 TINY = Swin2SRConfig(embed_dim=12, depths=(2, 2), num_heads=(2, 2), upsampler="pixelshuffledirect")
@@ -84,7 +79,7 @@ def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
 
 def numbers(one: Upscaler, pixels: np.ndarray, **options: object) -> np.ndarray:
     """What the network made of (H, W, C), in its own precision and not clipped."""
-    from swin2sr.engine import Pass, sweep
+    from swin2sr.inference.engine import Pass, sweep
 
     engine = one._engine
     wishes = budget.Wishes.check(

@@ -22,16 +22,17 @@ import torch
 from PIL import Image
 from torch import nn
 
-from swin2sr import budget, checkpoints, images
-from swin2sr.budget import Estimate, Wishes
-from swin2sr.engine import Cancel, Engine, Pass, cancelled, sweep, turned
+from swin2sr import checkpoints, images
 from swin2sr.errors import ConfigError, Swin2SRError
 from swin2sr.images import DEFAULT_LIMITS, Limits, Picture
 from swin2sr.images.colour import brightness, with_colour_of
 from swin2sr.images.jpeg import advice
+from swin2sr.inference import estimate as budget
+from swin2sr.inference.engine import Cancel, Engine, Pass, cancelled, sweep, turned
+from swin2sr.inference.estimate import Estimate, Wishes
+from swin2sr.inference.report import Report, Step, unplanned
+from swin2sr.inference.tiling import Plan
 from swin2sr.models import from_checkpoint
-from swin2sr.report import Report, Step, unplanned
-from swin2sr.tiling import Plan
 
 
 class Options(TypedDict, total=False):

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from swin2sr import hardware
 from swin2sr.errors import ConfigError
+from swin2sr.inference import hardware
 
 GIB = 1024**3
 

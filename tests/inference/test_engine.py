@@ -13,11 +13,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from swin2sr import engine, hardware, tiling
 from swin2sr.config import Swin2SRConfig
-from swin2sr.engine import Engine, Pass, sweep
 from swin2sr.errors import ConfigError, JobError, ShapeError
 from swin2sr.images.samples import sample_picture
+from swin2sr.inference import engine, hardware, tiling
+from swin2sr.inference.engine import Engine, Pass, sweep
 
 CONFIG = Swin2SRConfig(embed_dim=12, depths=(2, 2), num_heads=(2, 2))
 WIDE = CONFIG.replace(embed_dim=180)

@@ -1,0 +1,1 @@
+"""Inference: one picture through one network, in tiles, within the memory there is."""
