@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from swin2sr.console import Console, as_failure, printable
+from swin2sr.cli.console import Console, as_failure, printable
 
 PROGRAM = "python -m eval"
 INTERRUPTED = 130

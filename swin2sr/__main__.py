@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from swin2sr.cli import main
+from swin2sr.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

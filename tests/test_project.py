@@ -236,7 +236,7 @@ def test_readme_examples_use_names_that_exist(root: Path) -> None:
 
 
 def test_readme_command_lines_are_accepted(root: Path) -> None:
-    from swin2sr.cli import _parser
+    from swin2sr.cli.main import _parser
 
     body = _readme(root)[1]
     lines = re.findall(r"^swin2sr (.+)$", body, flags=re.MULTILINE)
@@ -313,7 +313,7 @@ def test_matplotlib_is_for_plots_alone(root: Path) -> None:
     assert {name for name in users if not name.startswith("swin2sr.plots.")} == set()
 
 
-@pytest.mark.parametrize("module", ["swin2sr", "swin2sr.cli"])
+@pytest.mark.parametrize("module", ["swin2sr", "swin2sr.cli.main"])
 def test_import_stays_light(root: Path, module: str) -> None:
     code = f"import sys, {module}; print(*sys.modules)"
     found = subprocess.run(

@@ -27,8 +27,8 @@ from eval.benchmarks.networks import OURS
 from eval.benchmarks.output import here, save
 from eval.cli import guarded
 from swin2sr.checkpoints.parameters import count_parameters
+from swin2sr.cli.console import Console
 from swin2sr.config import RestorationConfig
-from swin2sr.console import Console
 from swin2sr.inference.tiling import round_up
 
 OUTPUT = (1280, 720)  # width and height of the output that papers count for

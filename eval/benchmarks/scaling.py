@@ -27,8 +27,8 @@ from eval.benchmarks.output import PRECISIONS, Cap, exponent, here, save
 from eval.benchmarks.process import Work, Worker
 from eval.cli import guarded
 from eval.report import plots
+from swin2sr.cli.console import Console
 from swin2sr.config import RestorationConfig
-from swin2sr.console import Console
 from swin2sr.errors import Swin2SRError
 from swin2sr.filesystem import write_bytes
 from swin2sr.inference.hardware import prepare_process

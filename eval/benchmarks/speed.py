@@ -28,8 +28,8 @@ from eval.benchmarks.networks import OURS, PEER
 from eval.benchmarks.output import PRECISIONS, Cap, here, save
 from eval.benchmarks.process import Work, Worker
 from eval.cli import guarded
+from swin2sr.cli.console import Console
 from swin2sr.config import RestorationConfig
-from swin2sr.console import Console
 from swin2sr.inference.hardware import available_cores, prepare_process
 
 COLUMNS = "| model | side | library | precision | s | us/px | x faster | MB | max diff | PSNR dB |"

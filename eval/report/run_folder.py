@@ -16,7 +16,7 @@ from eval.run import manifest as record
 from eval.run import rows as journal
 from eval.run.protocol import Protocol, headline
 from eval.run.rows import Cell, Row
-from swin2sr.console import Console
+from swin2sr.cli.console import Console
 from swin2sr.errors import ConfigError
 
 Task = tuple[int, str]  # scale and degradation

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from swin2sr.console import Console
+from swin2sr.cli.console import Console
 
 _WIDTH = 24
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from swin2sr.checkpoints import list_models
 from swin2sr.checkpoints.registry import WEIGHTS_FOLDER
-from swin2sr.console import Console
+from swin2sr.cli.console import Console
 from swin2sr.errors import OutputError
 from swin2sr.serving.quality import MEANS, RESULTS_FOLDER
 

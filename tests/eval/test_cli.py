@@ -10,8 +10,8 @@ import pytest
 
 from eval.cli import main
 from eval.run.progress import Bar, duration
-from swin2sr.console import Console
-from tests.test_console import Terminal  # the same stand-in
+from swin2sr.cli.console import Console
+from tests.cli.test_console import Terminal  # the same stand-in
 
 
 @pytest.mark.parametrize(

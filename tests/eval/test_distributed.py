@@ -20,7 +20,7 @@ from eval.run.distributed import Shard, joined
 from eval.run.plan import Plan, Request
 from eval.run.protocol import Scores
 from eval.run.rows import Cell, Journal, Row
-from swin2sr.console import Console
+from swin2sr.cli.console import Console
 from swin2sr.errors import ConfigError, Swin2SRError
 from tests.eval.conftest import smooth, write
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swin2sr.console import Console, as_failure, printable
+from swin2sr.cli.console import Console, as_failure, printable
 from swin2sr.errors import ConfigError, JobError
 
 

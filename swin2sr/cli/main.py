@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from swin2sr import files
-from swin2sr.console import Console, as_failure, printable
+from swin2sr.cli import paths as files
+from swin2sr.cli.console import Console, as_failure, printable
 from swin2sr.errors import OutputError, Swin2SRError
 from swin2sr.training.arguments import add_arguments
 

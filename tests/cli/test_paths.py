@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swin2sr import files
+from swin2sr.cli import paths as files
+from swin2sr.cli.paths import Source
 from swin2sr.errors import ConfigError, ImageError, OutputError
-from swin2sr.files import Source
 
 
 @pytest.fixture

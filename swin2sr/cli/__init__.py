@@ -1,0 +1,1 @@
+"""The command line: ``swin2sr upscale``, ``models`` and ``train``."""
