@@ -24,27 +24,27 @@ if TYPE_CHECKING:
     )
     from swin2sr.auto import infer_device as infer_device
     from swin2sr.auto import pipeline as pipeline
+    from swin2sr.backbones import SwinForImageClassification as SwinForImageClassification
+    from swin2sr.backbones import SwinForMaskedImageModeling as SwinForMaskedImageModeling
+    from swin2sr.backbones import SwinModel as SwinModel
+    from swin2sr.backbones import Swinv2ForImageClassification as Swinv2ForImageClassification
+    from swin2sr.backbones import Swinv2ForMaskedImageModeling as Swinv2ForMaskedImageModeling
+    from swin2sr.backbones import Swinv2Model as Swinv2Model
+    from swin2sr.backbones.config import SwinConfig as SwinConfig
+    from swin2sr.backbones.config import Swinv2Config as Swinv2Config
+    from swin2sr.backbones.image_processor import ViTImageProcessor as ViTImageProcessor
+    from swin2sr.backbones.image_processor import ViTImageProcessorFast as ViTImageProcessorFast
     from swin2sr.checkpoints import list_models as list_models
     from swin2sr.config import Swin2SRConfig as Swin2SRConfig
-    from swin2sr.config import SwinConfig as SwinConfig
     from swin2sr.config import SwinIRConfig as SwinIRConfig
-    from swin2sr.config import Swinv2Config as Swinv2Config
     from swin2sr.errors import Swin2SRError as Swin2SRError
     from swin2sr.inference.upscaler import Upscaler as Upscaler
     from swin2sr.models import Swin2SRForImageSuperResolution as Swin2SRForImageSuperResolution
     from swin2sr.models import Swin2SRModel as Swin2SRModel
-    from swin2sr.models import SwinForImageClassification as SwinForImageClassification
-    from swin2sr.models import SwinForMaskedImageModeling as SwinForMaskedImageModeling
     from swin2sr.models import SwinIRForImageRestoration as SwinIRForImageRestoration
     from swin2sr.models import SwinIRModel as SwinIRModel
-    from swin2sr.models import SwinModel as SwinModel
-    from swin2sr.models import Swinv2ForImageClassification as Swinv2ForImageClassification
-    from swin2sr.models import Swinv2ForMaskedImageModeling as Swinv2ForMaskedImageModeling
-    from swin2sr.models import Swinv2Model as Swinv2Model
     from swin2sr.processing import Swin2SRImageProcessor as Swin2SRImageProcessor
     from swin2sr.processing import Swin2SRImageProcessorFast as Swin2SRImageProcessorFast
-    from swin2sr.processing import ViTImageProcessor as ViTImageProcessor
-    from swin2sr.processing import ViTImageProcessorFast as ViTImageProcessorFast
 
 __version__ = "0.1.0"
 
@@ -60,20 +60,20 @@ _ROOMS = {
     "Swin2SRImageProcessor": "swin2sr.processing",
     "Swin2SRImageProcessorFast": "swin2sr.processing",
     "Swin2SRModel": "swin2sr.models",
-    "SwinConfig": "swin2sr.config",
-    "SwinForImageClassification": "swin2sr.models",
-    "SwinForMaskedImageModeling": "swin2sr.models",
+    "SwinConfig": "swin2sr.backbones.config",
+    "SwinForImageClassification": "swin2sr.backbones",
+    "SwinForMaskedImageModeling": "swin2sr.backbones",
     "SwinIRConfig": "swin2sr.config",
     "SwinIRForImageRestoration": "swin2sr.models",
     "SwinIRModel": "swin2sr.models",
-    "SwinModel": "swin2sr.models",
-    "Swinv2Config": "swin2sr.config",
-    "Swinv2ForImageClassification": "swin2sr.models",
-    "Swinv2ForMaskedImageModeling": "swin2sr.models",
-    "Swinv2Model": "swin2sr.models",
+    "SwinModel": "swin2sr.backbones",
+    "Swinv2Config": "swin2sr.backbones.config",
+    "Swinv2ForImageClassification": "swin2sr.backbones",
+    "Swinv2ForMaskedImageModeling": "swin2sr.backbones",
+    "Swinv2Model": "swin2sr.backbones",
     "Upscaler": "swin2sr.inference.upscaler",
-    "ViTImageProcessor": "swin2sr.processing",
-    "ViTImageProcessorFast": "swin2sr.processing",
+    "ViTImageProcessor": "swin2sr.backbones.image_processor",
+    "ViTImageProcessorFast": "swin2sr.backbones.image_processor",
     "infer_device": "swin2sr.auto",
     "list_models": "swin2sr.checkpoints",
     "pipeline": "swin2sr.auto",

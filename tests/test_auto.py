@@ -26,10 +26,11 @@ from swin2sr import (
 )
 from swin2sr.auto import ImageClassificationPipeline, ImageToImagePipeline
 from swin2sr.auto.devices import device_of, dtype_of
-from swin2sr.config import SwinConfig, SwinIRConfig, Swinv2Config
+from swin2sr.backbones.config import SwinConfig, Swinv2Config
+from swin2sr.backbones.image_processor import IMAGENET_MEAN
+from swin2sr.config import SwinIRConfig
 from swin2sr.errors import ConfigError, ImageError, JobError, KindError, WeightsError
 from swin2sr.inference import hardware
-from swin2sr.processing.classification import IMAGENET_MEAN
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 SMALL: dict[str, Any] = {"embed_dim": 8, "depths": (2, 1), "num_heads": (2, 4), "window_size": 4}

@@ -11,21 +11,25 @@ from torch import nn
 
 from swin2sr import checkpoints
 from swin2sr.auto.devices import device_of, dtype_of
-from swin2sr.config import BACKBONES, restoration_config
-from swin2sr.errors import ConfigError, WeightsError
-from swin2sr.models import (
-    Swin2SRForImageSuperResolution,
-    Swin2SRModel,
+from swin2sr.backbones import (
     SwinForImageClassification,
     SwinForMaskedImageModeling,
-    SwinIRForImageRestoration,
-    SwinIRModel,
     SwinModel,
     Swinv2ForImageClassification,
     Swinv2ForMaskedImageModeling,
     Swinv2Model,
 )
-from swin2sr.processing import Swin2SRImageProcessor, ViTImageProcessor
+from swin2sr.backbones.config import BACKBONES
+from swin2sr.backbones.image_processor import ViTImageProcessor
+from swin2sr.config import restoration_config
+from swin2sr.errors import ConfigError, WeightsError
+from swin2sr.models import (
+    Swin2SRForImageSuperResolution,
+    Swin2SRModel,
+    SwinIRForImageRestoration,
+    SwinIRModel,
+)
+from swin2sr.processing import Swin2SRImageProcessor
 from swin2sr.processing.settings import MODEL, PROCESSOR, Place
 
 _PROCESSORS = (Swin2SRImageProcessor, ViTImageProcessor)

@@ -14,8 +14,7 @@ from typing import Any
 from swin2sr.checkpoints.entry import Entry
 from swin2sr.checkpoints.parameters import count_parameters
 from swin2sr.checkpoints.published import PUBLISHED
-from swin2sr.config import restoration_config
-from swin2sr.config.file import read_object
+from swin2sr.config import read_object, restoration_config
 
 WEIGHTS_FOLDER = Path(__file__).resolve().parent.parent / "weights"
 DEFAULT = "swin2sr-small-x2"  # what works at once, without the network

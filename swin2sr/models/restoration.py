@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from swin2sr.config import BackboneConfig, RestorationConfig
+from swin2sr.backbones.config import BackboneConfig
+from swin2sr.config import RestorationConfig
 from swin2sr.errors import ShapeError
 from swin2sr.images.resize import imresize_tensor
 from swin2sr.models.outputs import FeatureOutput, ImageSuperResolutionOutput

@@ -1,7 +1,6 @@
 """Pictures to network input and back: values, axes, sizes, padding."""
 
 from swin2sr.processing.batches import BatchFeature
-from swin2sr.processing.classification import ViTImageProcessor, ViTImageProcessorFast
 from swin2sr.processing.planes import to_pixels, to_tensor
 from swin2sr.processing.restoration import (
     Swin2SRImageProcessor,
@@ -14,8 +13,6 @@ __all__ = [
     "Swin2SRImageProcessor",
     "Swin2SRImageProcessorFast",
     "Swin2SRImageProcessorPil",
-    "ViTImageProcessor",
-    "ViTImageProcessorFast",
     "to_pixels",
     "to_tensor",
 ]

@@ -14,10 +14,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import swin2sr
+from swin2sr.backbones.image_processor import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    ViTImageProcessor,
+    ViTImageProcessorFast,
+)
 from swin2sr.checkpoints.cache import HubFile
 from swin2sr.errors import ConfigError, ImageError, KindError, OutputError, ShapeError, WeightsError
-from swin2sr.processing import ViTImageProcessor, ViTImageProcessorFast
-from swin2sr.processing.classification import IMAGENET_MEAN, IMAGENET_STD
 
 # What the repositories of both networks hold on the Hub.
 PUBLISHED = {

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from swin2sr.config import BackboneConfig, SwinConfig, Swinv2Config
-from swin2sr.models.backbone.encoder import Backbone
-from swin2sr.models.backbone.heads import ImageClassifier, MaskedImageModel
-from swin2sr.models.backbone.pretrained import PretrainedBackbone
+from swin2sr.backbones.config import BackboneConfig, SwinConfig, Swinv2Config
+from swin2sr.backbones.encoder import Backbone
+from swin2sr.backbones.heads import ImageClassifier, MaskedImageModel
+from swin2sr.backbones.pretrained import PretrainedBackbone
 
 __all__ = [
     "SwinForImageClassification",

@@ -9,13 +9,13 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from swin2sr.config import BackboneConfig
+from swin2sr.backbones.config import BackboneConfig
+from swin2sr.backbones.encoder import Backbone, HeadMask
+from swin2sr.backbones.losses import classification_loss, masked_pixels_loss
+from swin2sr.backbones.outputs import ImageClassifierOutput, MaskedImageModelingOutput
+from swin2sr.backbones.patches import grid_of
 from swin2sr.errors import ConfigError
-from swin2sr.models.backbone.encoder import Backbone, HeadMask
-from swin2sr.models.backbone.losses import classification_loss, masked_pixels_loss
-from swin2sr.models.backbone_outputs import ImageClassifierOutput, MaskedImageModelingOutput
 from swin2sr.models.restoration import initialise
-from swin2sr.nn.patches import grid_of
 
 
 class ImageClassifier(nn.Module):

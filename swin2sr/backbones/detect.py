@@ -14,12 +14,12 @@ from typing import Any
 
 from torch import Tensor
 
+from swin2sr.backbones.config import BACKBONES, BackboneConfig, SwinConfig, Swinv2Config
+from swin2sr.backbones.expected_shapes import head_shapes, trunk_shapes
+from swin2sr.backbones.key_mapping import Dialect, as_in_files, dialect_of, name_in, translate
 from swin2sr.checkpoints import convert
-from swin2sr.checkpoints.backbones.names import Dialect, as_in_files, dialect_of, name_in, translate
-from swin2sr.checkpoints.backbones.shapes import head_shapes, trunk_shapes
 from swin2sr.checkpoints.convert import State, first_three
 from swin2sr.checkpoints.parameters import Shapes
-from swin2sr.config import BACKBONES, BackboneConfig, SwinConfig, Swinv2Config
 from swin2sr.errors import ConfigError, WeightsError
 
 _BUFFERS_AT = ".attention.self.", ".attn."  # in transformers' names, in Microsoft's

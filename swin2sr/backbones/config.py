@@ -11,9 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
-from swin2sr.config.file import Config
-from swin2sr.config.restoration import ACTIVATIONS
-from swin2sr.config.values import choice, number, pair, whole
+from swin2sr.config import ACTIVATIONS, Config, choice, number, pair, whole
 from swin2sr.errors import ConfigError
 
 MAX_STAGES = 16  # the width doubles with each: what a file asks for is bounded before it is built

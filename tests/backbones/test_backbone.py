@@ -18,13 +18,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import swin2sr
-from swin2sr.config import BackboneConfig, SwinConfig, Swinv2Config
+from swin2sr.backbones.config import BackboneConfig, SwinConfig, Swinv2Config
+from swin2sr.backbones.encoder import Stage, head_masks
+from swin2sr.backbones.outputs import BackboneModelOutput
+from swin2sr.backbones.patches import PatchEmbedding, PatchMerging
 from swin2sr.errors import ConfigError, ShapeError
-from swin2sr.models import BackboneModelOutput
-from swin2sr.models.backbone.encoder import Stage, head_masks
 from swin2sr.nn.attention import CosineWindowAttention, WindowAttention
 from swin2sr.nn.blocks import Block
-from swin2sr.nn.patches import PatchEmbedding, PatchMerging
 
 NETWORKS = ("Swin", "Swinv2")
 SMALL: dict[str, Any] = {

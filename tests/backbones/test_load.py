@@ -18,15 +18,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import swin2sr
-from swin2sr.checkpoints import tensorflow
-from swin2sr.checkpoints.backbones import (
-    head_shapes,
-    load_backbone,
-    to_hub,
-    to_native,
-    trunk_shapes,
-)
-from swin2sr.checkpoints.backbones.detect import detect, view
+from swin2sr.backbones import tensorflow_weights
+from swin2sr.backbones.detect import detect, view
+from swin2sr.backbones.load import head_shapes, load_backbone, to_hub, to_native, trunk_shapes
 from swin2sr.config import Swin2SRConfig
 from swin2sr.errors import ConfigError, KindError, WeightsError
 from tests.checkpoints.conftest import FakeHub
@@ -453,9 +447,9 @@ def test_without_h5py_it_is_said_what_to_install(
 def test_names_of_tensorflow_weights() -> None:
     name = "tf_swin/swin/encoder/layers.0/blocks.1/attention/self/query/kernel:0"
     wanted = "swin.encoder.layers.0.blocks.1.attention.self.query.weight"
-    assert tensorflow.pytorch_name(name) == wanted
-    assert tensorflow.pytorch_name("m/swin/layernorm/beta:0") == "swin.layernorm.bias"
-    assert tensorflow.pytorch_name("m/decoder/0/bias:0") == "decoder.0.bias"
+    assert tensorflow_weights.pytorch_name(name) == wanted
+    assert tensorflow_weights.pytorch_name("m/swin/layernorm/beta:0") == "swin.layernorm.bias"
+    assert tensorflow_weights.pytorch_name("m/decoder/0/bias:0") == "decoder.0.bias"
 
 
 def _spoil_link(file: h5py.File, group: h5py.Group, name: str) -> None:

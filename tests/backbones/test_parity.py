@@ -11,8 +11,8 @@ import transformers
 from torch import Tensor
 
 import swin2sr
-from swin2sr.checkpoints.backbones import to_native
-from swin2sr.models.backbone.pretrained import PretrainedBackbone
+from swin2sr.backbones.load import to_native
+from swin2sr.backbones.pretrained import PretrainedBackbone
 
 NETWORKS = ("Swin", "Swinv2")
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}  # of the largest value, where above 1

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from swin2sr.config import BackboneConfig
+from swin2sr.backbones.config import BackboneConfig
 from swin2sr.errors import ConfigError, ShapeError
 
 

@@ -10,8 +10,8 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor
 
-from swin2sr.checkpoints.backbones import BackboneCheckpoint, load_backbone, to_hub
-from swin2sr.config import BackboneConfig
+from swin2sr.backbones.config import BackboneConfig
+from swin2sr.backbones.load import BackboneCheckpoint, load_backbone, to_hub
 from swin2sr.errors import WeightsError
 from swin2sr.models.pretrained import Saved
 

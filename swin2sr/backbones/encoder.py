@@ -13,13 +13,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from swin2sr.config import BackboneConfig, Swinv2Config
+from swin2sr.backbones.config import BackboneConfig, Swinv2Config
+from swin2sr.backbones.outputs import BackboneModelOutput
+from swin2sr.backbones.patches import PatchEmbedding, PatchMerging
 from swin2sr.errors import ShapeError
-from swin2sr.models.backbone_outputs import BackboneModelOutput
 from swin2sr.models.restoration import drop_path_rates, initialise
 from swin2sr.nn.attention import CosineWindowAttention, WindowAttention, WindowedAttention
 from swin2sr.nn.blocks import Block, PostNormBlock, PreNormBlock, run_block
-from swin2sr.nn.patches import PatchEmbedding, PatchMerging
 
 HeadMask = Tensor | Sequence[Tensor | None]
 
