@@ -45,6 +45,9 @@ class NetworkRefusedError(ConnectionRefusedError):
     """What a connection beyond this machine gets while tests run: the network looks absent."""
 
 
+pytest_plugins = ("tests.fake_hub",)  # a Hub on this machine, for every test that downloads
+
+
 def _address(host: object) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """The address a host is written as; None for a name that would have to be looked up."""
     name = host.decode("ascii", "replace") if isinstance(host, bytes) else str(host)

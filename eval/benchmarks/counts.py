@@ -26,7 +26,7 @@ from eval.benchmarks import networks
 from eval.benchmarks.networks import OURS
 from eval.benchmarks.output import here, save
 from eval.cli import guarded
-from swin2sr.checkpoints.parameters import count_parameters
+from swin2sr.checkpoints.expected_shapes import count_parameters
 from swin2sr.cli.console import Console
 from swin2sr.config import RestorationConfig
 from swin2sr.inference.tiling import round_up

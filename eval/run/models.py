@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from swin2sr import checkpoints
-from swin2sr.checkpoints.parameters import count_parameters
+from swin2sr.checkpoints.expected_shapes import count_parameters
 from swin2sr.cli.console import printable
 from swin2sr.errors import ConfigError, WeightsError
 from swin2sr.images import baselines

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from eval.sets import datasets
 from swin2sr.checkpoints.cache import SHA256, refuse_offline, release_cache
-from swin2sr.checkpoints.transfer import (
+from swin2sr.checkpoints.download import (
     DEADLINE,
     Transfer,
     Watch,

@@ -17,9 +17,9 @@ from torch import Tensor
 from swin2sr.backbones.config import BACKBONES, BackboneConfig, SwinConfig, Swinv2Config
 from swin2sr.backbones.expected_shapes import head_shapes, trunk_shapes
 from swin2sr.backbones.key_mapping import Dialect, as_in_files, dialect_of, name_in, translate
-from swin2sr.checkpoints import convert
-from swin2sr.checkpoints.convert import State, first_three
-from swin2sr.checkpoints.parameters import Shapes
+from swin2sr.checkpoints import key_mapping
+from swin2sr.checkpoints.expected_shapes import Shapes
+from swin2sr.checkpoints.key_mapping import State, first_three
 from swin2sr.errors import ConfigError, WeightsError
 
 _BUFFERS_AT = ".attention.self.", ".attn."  # in transformers' names, in Microsoft's
@@ -58,7 +58,7 @@ def view(state: Mapping[str, Tensor], source: str) -> View:
     state = as_in_files(state)
     dialect = dialect_of(state)
     if dialect is None:
-        other = convert.dialect_of(state)
+        other = key_mapping.dialect_of(state)
         what = "Swin2SR or SwinIR weights" if other else "not weights of a Swin or SwinV2 backbone"
         raise WeightsError(
             f"{source} holds {len(state)} tensors that are {what} (first: "
@@ -70,7 +70,7 @@ def view(state: Mapping[str, Tensor], source: str) -> View:
     buffers = {
         name.removeprefix(dialect.prefix).removeprefix("encoder.").replace(*_BUFFERS_AT): tensor
         for name, tensor in state.items()
-        if convert.BUFFER.fullmatch(name)
+        if key_mapping.BUFFER.fullmatch(name)
     }
     return View(dialect, native, tuple(unknown), buffers)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 
 from swin2sr.backbones.config import BackboneConfig
-from swin2sr.checkpoints.parameters import POSITION_HIDDEN, Shapes
+from swin2sr.checkpoints.expected_shapes import POSITION_HIDDEN, Shapes
 
 
 def trunk_shapes(config: BackboneConfig) -> Shapes:

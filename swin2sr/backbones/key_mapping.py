@@ -16,7 +16,7 @@ from functools import lru_cache
 
 from torch import Tensor
 
-from swin2sr.checkpoints.convert import (
+from swin2sr.checkpoints.key_mapping import (
     ATTENTION,
     BLOCK,
     LAYOUTS,

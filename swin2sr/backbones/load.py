@@ -18,10 +18,10 @@ from swin2sr.backbones.detect import check, detect, view
 from swin2sr.backbones.expected_shapes import head_shapes, trunk_shapes
 from swin2sr.backbones.key_mapping import to_hub, to_native
 from swin2sr.backbones.tensorflow_weights import TENSORFLOW_NAME, read_tensorflow
-from swin2sr.checkpoints.read import Weights, read_weights
-from swin2sr.checkpoints.resolve import HUB_ID, WEIGHT_NAMES, Origin, Remote, read_json, unpinned
-from swin2sr.checkpoints.resolve import SUFFIXES as TORCH_SUFFIXES
-from swin2sr.checkpoints.transfer import DEADLINE
+from swin2sr.checkpoints.download import DEADLINE
+from swin2sr.checkpoints.load import HUB_ID, WEIGHT_NAMES, Origin, Remote, read_json, unpinned
+from swin2sr.checkpoints.load import SUFFIXES as TORCH_SUFFIXES
+from swin2sr.checkpoints.read_weights import Weights, read_weights
 from swin2sr.errors import ConfigError, KindError, WeightsError
 
 FILES = (*WEIGHT_NAMES, TENSORFLOW_NAME)  # in a folder, the first that is there

@@ -22,8 +22,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from swin2sr.checkpoints.header import MAX_KEYS
-from swin2sr.checkpoints.read import Weights, read_bytes, settled
+from swin2sr.checkpoints.read_weights import Weights, read_bytes, settled
+from swin2sr.checkpoints.safetensors_header import MAX_KEYS
 from swin2sr.errors import WeightsError
 
 TENSORFLOW_NAME = "tf_model.h5"

@@ -18,8 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from swin2sr.checkpoints.entry import Entry
-from swin2sr.checkpoints.transfer import (
+from swin2sr.checkpoints.download import (
     DEADLINE,
     OFFLINE_REMEDY,
     Transfer,
@@ -30,6 +29,7 @@ from swin2sr.checkpoints.transfer import (
     sweep,
     watched,
 )
+from swin2sr.checkpoints.entry import Entry
 from swin2sr.errors import WeightsError
 
 SHA256 = re.compile(r"[0-9a-f]{64}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from swin2sr.checkpoints.entry import Entry
-from swin2sr.checkpoints.parameters import count_parameters
+from swin2sr.checkpoints.expected_shapes import count_parameters
 from swin2sr.config import Swin2SRConfig, SwinIRConfig
 
 _PHOTOS = "DIV2K and Flickr2K, bicubic downscale"

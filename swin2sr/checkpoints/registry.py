@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from swin2sr.checkpoints.entry import Entry
-from swin2sr.checkpoints.parameters import count_parameters
+from swin2sr.checkpoints.expected_shapes import count_parameters
 from swin2sr.checkpoints.published import PUBLISHED
 from swin2sr.config import read_object, restoration_config
 

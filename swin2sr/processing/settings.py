@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from swin2sr.checkpoints.cache import HubFile, hub_cache, refuse_offline
-from swin2sr.checkpoints.resolve import HUB_ID, SUFFIXES, read_json
+from swin2sr.checkpoints.load import HUB_ID, SUFFIXES, read_json
 from swin2sr.errors import KindError, OutputError, WeightsError
 from swin2sr.filesystem import write_bytes
 

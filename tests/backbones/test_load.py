@@ -23,7 +23,7 @@ from swin2sr.backbones.detect import detect, view
 from swin2sr.backbones.load import head_shapes, load_backbone, to_hub, to_native, trunk_shapes
 from swin2sr.config import Swin2SRConfig
 from swin2sr.errors import ConfigError, KindError, WeightsError
-from tests.checkpoints.conftest import FakeHub
+from tests.fake_hub import FakeHub
 
 NETWORKS = ("Swin", "Swinv2")
 HEADS = ("Model", "ForImageClassification", "ForMaskedImageModeling")

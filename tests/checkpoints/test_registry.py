@@ -13,7 +13,7 @@ import pytest
 
 from swin2sr.checkpoints import find, list_models, package
 from swin2sr.checkpoints.entry import TASKS, Entry
-from swin2sr.checkpoints.parameters import count_parameters
+from swin2sr.checkpoints.expected_shapes import count_parameters
 from swin2sr.checkpoints.published import PUBLISHED
 from swin2sr.checkpoints.registry import DEFAULT, find_by_hash, packaged_entry
 from swin2sr.config import Swin2SRConfig

@@ -16,8 +16,8 @@ from eval.sets import download
 from eval.sets.datasets import find, load
 from swin2sr.errors import ConfigError, Swin2SRError
 from swin2sr.images.resize import imresize
-from tests.checkpoints.conftest import FakeHub, hub  # noqa: F401 - the server is a fixture
 from tests.eval.conftest import smooth
+from tests.fake_hub import FakeHub
 
 REPO = "datasets/eugenesiow/Set5"
 NAMES = ("baby", "bird", "butterfly", "head", "woman")

@@ -19,7 +19,7 @@ from swin2sr import (
     Upscaler,
 )
 from swin2sr.checkpoints import detect, to_native, to_original
-from swin2sr.checkpoints.parameters import count_parameters
+from swin2sr.checkpoints.expected_shapes import count_parameters
 from swin2sr.errors import ConfigError, WeightsError
 from swin2sr.models import SwinIRModel
 from swin2sr.nn.blocks import PreNormBlock

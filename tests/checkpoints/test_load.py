@@ -23,7 +23,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from swin2sr.checkpoints import Checkpoint, load, package, registry, to_hub, to_original, transfer
+from swin2sr.checkpoints import Checkpoint, download, load, package, registry, to_hub, to_original
 from swin2sr.checkpoints.registry import Entry
 from swin2sr.config import Swin2SRConfig
 from swin2sr.errors import ConfigError, KindError, WeightsError
@@ -573,7 +573,7 @@ def test_hub_04_a_connection_always_cut_is_given_up_and_the_old_cache_stays(
     hub.commit = "f" * 40
     hub.files[REPO, "model.safetensors"] = stored(small, seed=1)
     hub.cuts = 10**6
-    monkeypatch.setattr(transfer, "ATTEMPTS", 2)
+    monkeypatch.setattr(download, "ATTEMPTS", 2)
     error = _refused(REPO, revision="f" * 40, cache_dir=cache_dir, deadline=10)
     assert error.code == "download"
     assert took() < 30
@@ -937,7 +937,7 @@ def test_another_revision_is_not_held_against_the_registrys_hash(
 def test_a_file_larger_than_any_network_is_not_fetched(
     pinned: Entry, hub: Any, cache_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transfer, "MAX_BYTES", 1000)
+    monkeypatch.setattr(download, "MAX_BYTES", 1000)
     assert "is larger than the 0.0 MB" in _refused("tiny-x2", cache_dir=cache_dir).message
     assert _blobs(cache_dir) == []
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from swin2sr.checkpoints.read import MAX_BYTES, MEGABYTE
+from swin2sr.checkpoints.read_weights import MAX_BYTES, MEGABYTE
 from swin2sr.errors import WeightsError
 
 DEADLINE = 30.0  # seconds without progress

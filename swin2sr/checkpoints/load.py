@@ -18,12 +18,13 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from swin2sr.checkpoints import architecture, cache, convert, registry
+from swin2sr.checkpoints import cache, key_mapping, registry
 from swin2sr.checkpoints.cache import HubFile, ReleaseFile
+from swin2sr.checkpoints.detect import check, detect
+from swin2sr.checkpoints.download import DEADLINE
 from swin2sr.checkpoints.entry import Entry
-from swin2sr.checkpoints.parameters import count_parameters
-from swin2sr.checkpoints.read import Weights, read_bytes, read_weights
-from swin2sr.checkpoints.transfer import DEADLINE
+from swin2sr.checkpoints.expected_shapes import count_parameters
+from swin2sr.checkpoints.read_weights import Weights, read_bytes, read_weights
 from swin2sr.config import RESTORATION, RestorationConfig, restoration_config
 from swin2sr.errors import ConfigError, KindError, WeightsError
 from swin2sr.filesystem import write_bytes
@@ -63,7 +64,7 @@ class Checkpoint:
     @property
     def has_head(self) -> bool:
         """Whether there is a reconstruction head; without, it is a trunk (``Swin2SRModel``)."""
-        return not convert.is_bare(self.state, "native")
+        return not key_mapping.is_bare(self.state, "native")
 
 
 @dataclass(frozen=True)
@@ -152,14 +153,14 @@ def _checked(found: _Found, weights: Weights, origin: Origin, path: Path) -> Che
     """Hold what was read against its configuration and translate it."""
     config, notes = found.config, found.notes + weights.notes
     if config is None:
-        config, assumed = architecture.detect(weights.state)
+        config, assumed = detect(weights.state)
         notes += assumed
     else:
-        architecture.check(weights.state, config, source=repr(found.name))
+        check(weights.state, config, source=repr(found.name))
     entry = found.entry or registry.find_by_hash(weights.sha256)
     return Checkpoint(
         config=config,
-        state=convert.to_native(weights.state),
+        state=key_mapping.to_native(weights.state),
         name=entry.name if entry else found.name,
         origin=origin,
         path=path,
@@ -406,8 +407,8 @@ def package(
     """
     from safetensors.torch import save
 
-    architecture.check(state, config)
-    stored = {key: tensor.contiguous() for key, tensor in convert.to_hub(state).items()}
+    check(state, config)
+    stored = {key: tensor.contiguous() for key, tensor in key_mapping.to_hub(state).items()}
     data = save(stored, metadata={"format": "pt"})
     values: dict[str, Any] = config.to_dict()
     facts = {"title": title, "task": task, "trained_on": trained_on, "licence": licence}

@@ -17,7 +17,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from swin2sr.checkpoints import to_hub
-from swin2sr.checkpoints.parameters import expected_shapes
+from swin2sr.checkpoints.expected_shapes import expected_shapes
 from swin2sr.config import Swin2SRConfig
 
 State = dict[str, Tensor]

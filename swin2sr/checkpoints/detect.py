@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from swin2sr.checkpoints import convert
-from swin2sr.checkpoints.convert import Dialect, Kind
+from swin2sr.checkpoints import key_mapping
 from swin2sr.checkpoints.describe import describe
-from swin2sr.checkpoints.parameters import FEATURES, Shapes, expected_shapes
+from swin2sr.checkpoints.expected_shapes import FEATURES, Shapes, expected_shapes
+from swin2sr.checkpoints.key_mapping import Dialect, Kind
 from swin2sr.config import GENERATIONS, RestorationConfig, Swin2SRConfig
 from swin2sr.errors import ConfigError, WeightsError
 
@@ -133,7 +133,7 @@ class _View:
 
 
 def _view(state: Mapping[str, Tensor]) -> _View:
-    dialect = convert.dialect_of(state)
+    dialect = key_mapping.dialect_of(state)
     label = _stranger(state)
     if dialect is None or label == _NEXT_OF_KIN:
         raise WeightsError(_introduce(label, state), code="wrong_model")
@@ -141,7 +141,7 @@ def _view(state: Mapping[str, Tensor]) -> _View:
 
 
 def _look(state: Mapping[str, Tensor], dialect: Dialect) -> _View:
-    renamed, unknown = convert.translate(state, dialect, "native")
+    renamed, unknown = key_mapping.translate(state, dialect, "native")
     window = windows = None
     for name, tensor in state.items():
         if name.endswith("relative_position_index") and tensor.ndim == 2:
@@ -150,7 +150,7 @@ def _look(state: Mapping[str, Tensor], dialect: Dialect) -> _View:
             windows = tensor.shape[0]
     return _View(
         dialect=dialect,
-        kind=convert.kind_of(state, dialect),
+        kind=key_mapping.kind_of(state, dialect),
         shapes={name: tuple(tensor.shape) for name, tensor in renamed.items()},
         unknown=tuple(unknown),
         window=window,
@@ -258,13 +258,13 @@ def _told(view: _View, config: RestorationConfig) -> str:
     expected = expected_shapes(config, bare=view.kind.bare)
 
     def named(names: Iterable[str]) -> list[str]:
-        return [convert.name_in(view.dialect.layout, name, view.kind) for name in names]
+        return [key_mapping.name_in(view.dialect.layout, name, view.kind) for name in names]
 
     missing = named(name for name in expected if name not in view.shapes)
     extra = [*view.unknown, *named(name for name in view.shapes if name not in expected)]
     other = [name for name, shape in view.shapes.items() if expected.get(name, shape) != shape]
     told = [
-        f"{len(names)} {fault} ({convert.first_three(names)})"
+        f"{len(names)} {fault} ({key_mapping.first_three(names)})"
         for names, fault in ((missing, "missing"), (extra, "not expected"))
         if names
     ]
@@ -309,7 +309,7 @@ def _introduce(label: str | None, state: Mapping[str, Tensor]) -> str:
     if label is None:
         return (
             f"These {len(state)} tensors are not Swin2SR or SwinIR weights, nor another network "
-            f"that this package knows by name (first: {convert.first_three(list(state))})."
+            f"that this package knows by name (first: {key_mapping.first_three(list(state))})."
         )
     view = _look(state, Dialect("original", 2))
     config, scale = Swin2SRConfig(), ""

@@ -20,8 +20,9 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from swin2sr.checkpoints import read, read_state_dict
-from swin2sr.checkpoints.read import read_weights
+from swin2sr.checkpoints import read_state_dict
+from swin2sr.checkpoints import read_weights as read
+from swin2sr.checkpoints.read_weights import read_weights
 from swin2sr.errors import WeightsError
 
 REFUSAL = 0.5  # seconds

@@ -24,7 +24,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from swin2sr.checkpoints.header import MAX_KEYS, check_header
+from swin2sr.checkpoints.safetensors_header import MAX_KEYS, check_header
 from swin2sr.errors import WeightsError
 
 MEGABYTE = 1_000_000

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from swin2sr.checkpoints import check, convert, detect, to_hub, to_native, to_original
-from swin2sr.checkpoints.parameters import expected_shapes
+from swin2sr.checkpoints import check, detect, key_mapping, to_hub, to_native, to_original
+from swin2sr.checkpoints.expected_shapes import expected_shapes
 from swin2sr.config import Swin2SRConfig, SwinIRConfig
 from swin2sr.errors import ConfigError, WeightsError
 
@@ -224,7 +224,7 @@ def test_written_tensors_share_no_memory(layout: str, random_state: Callable[...
 def test_mask_forbids_exactly_the_pairs_that_the_shift_brought_together() -> None:
     """A law: tokens may see each other when they were neighbours before the cyclic shift."""
     window, shift, height, width = 4, 2, 8, 12
-    mask = convert.whole_mask((height, width), window, shift)
+    mask = key_mapping.whole_mask((height, width), window, shift)
     down = (torch.arange(height) + shift) % height  # where each place came from
     right = (torch.arange(width) + shift) % width
 
