@@ -30,7 +30,7 @@ from swin2sr.models import (
     SwinIRModel,
 )
 from swin2sr.processing import Swin2SRImageProcessor
-from swin2sr.processing.settings import MODEL, PROCESSOR, Place
+from swin2sr.processing.config_files import MODEL, PROCESSOR, Place
 
 _PROCESSORS = (Swin2SRImageProcessor, ViTImageProcessor)
 

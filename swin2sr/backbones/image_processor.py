@@ -18,11 +18,11 @@ import numpy as np
 from PIL import Image
 
 from swin2sr.errors import ConfigError, ImageError, ShapeError, WeightsError
+from swin2sr.processing.base import ImageProcessor
 from swin2sr.processing.batches import BatchFeature
+from swin2sr.processing.config_files import MODEL, PROCESSOR, Place
 from swin2sr.processing.options import flag, number, positive, whole
 from swin2sr.processing.planes import FIRST, read_planes
-from swin2sr.processing.processor import ImageProcessor
-from swin2sr.processing.settings import MODEL, PROCESSOR, Place
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)

@@ -275,7 +275,7 @@ class _Run:
 
 
 def _train(options: argparse.Namespace, console: Console) -> int:
-    from swin2sr.training.command import run  # takes seconds
+    from swin2sr.training.cli import run  # takes seconds
 
     return run(options, console.say, console.tell, console.progress)
 

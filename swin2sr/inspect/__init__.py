@@ -1,5 +1,6 @@
 """Looking inside: attention, features, attribution, position biases."""
 
+from swin2sr.inspect.ablation import without_groups
 from swin2sr.inspect.attention import (
     AttentionStatistics,
     attention_statistics,
@@ -27,11 +28,10 @@ from swin2sr.inspect.features import (
     stream_growth,
     token_norms,
 )
-from swin2sr.inspect.groups import without_groups
+from swin2sr.inspect.hooks import layer_labels
 from swin2sr.inspect.logits import LogitStatistics, attention_logits, entropy_by_scale
 from swin2sr.inspect.mosaic import window_attention
 from swin2sr.inspect.position import position_bias
-from swin2sr.inspect.subject import layer_labels
 from swin2sr.inspect.window import with_window
 
 __all__ = [

@@ -20,14 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from swin2sr.errors import ConfigError
-from swin2sr.inspect.subject import (
-    Before,
-    Subject,
-    checked_choice,
-    chosen_layers,
-    run,
-    subject,
-)
+from swin2sr.inspect.hooks import Before, Subject, checked_choice, chosen_layers, run, subject
 from swin2sr.nn.blocks import Block
 from swin2sr.nn.windows import fold_indices
 

@@ -26,7 +26,7 @@ from torch.nn import functional as F
 from swin2sr.config import RestorationConfig
 from swin2sr.errors import ConfigError, KindError
 from swin2sr.inference.tiling import exact_margin
-from swin2sr.inspect.subject import Subject, evaluating, subject
+from swin2sr.inspect.hooks import Subject, evaluating, subject
 
 STEPS, SIGMA, KERNEL = 50, 1.2, 9  # of the blur path, as published
 _NEVER_ZERO = 1e-5  # added to the deviation, as published

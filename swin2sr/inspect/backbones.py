@@ -17,7 +17,7 @@ from swin2sr.backbones.encoder import Backbone
 from swin2sr.backbones.heads import ImageClassifier, MaskedImageModel
 from swin2sr.errors import ConfigError, KindError, ShapeError
 from swin2sr.inspect.attention import query_weights
-from swin2sr.inspect.subject import Before, checked_choice, evaluating, watching
+from swin2sr.inspect.hooks import Before, checked_choice, evaluating, watching
 from swin2sr.nn.blocks import Block
 
 _ONE_AT_A_TIME = threading.RLock()

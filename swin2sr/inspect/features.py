@@ -14,15 +14,7 @@ import torch
 from torch import Tensor
 
 from swin2sr.errors import ConfigError, JobError, ShapeError
-from swin2sr.inspect.subject import (
-    After,
-    Before,
-    Subject,
-    checked_choice,
-    evaluating,
-    run,
-    subject,
-)
+from swin2sr.inspect.hooks import After, Before, Subject, checked_choice, evaluating, run, subject
 from swin2sr.models.restoration import Trunk
 from swin2sr.nn.blocks import Block, Watcher
 

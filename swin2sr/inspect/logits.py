@@ -20,7 +20,7 @@ from torch import Tensor
 
 from swin2sr.errors import ConfigError
 from swin2sr.inspect.attention import windows_over
-from swin2sr.inspect.subject import Before, chosen_layers, run, subject
+from swin2sr.inspect.hooks import Before, chosen_layers, run, subject
 from swin2sr.nn.blocks import Block
 from swin2sr.nn.linear import linear
 

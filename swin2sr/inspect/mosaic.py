@@ -10,7 +10,7 @@ from torch import Tensor
 
 from swin2sr.errors import ConfigError
 from swin2sr.inspect.attention import fold, matrices, windows_over
-from swin2sr.inspect.subject import Before, checked_choice, chosen_layers, run, subject
+from swin2sr.inspect.hooks import Before, checked_choice, chosen_layers, run, subject
 from swin2sr.nn.blocks import Block
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from swin2sr.errors import ConfigError
-from swin2sr.inspect.subject import checked_choice, layers_of
+from swin2sr.inspect.hooks import checked_choice, layers_of
 from swin2sr.nn.position import ContinuousBias, TableBias, relative_coordinates
 
 

@@ -13,8 +13,8 @@ import torch
 
 from swin2sr.errors import ConfigError, KindError
 from swin2sr.inference.upscaler import Upscaler
+from swin2sr.inspect.hooks import layers_of
 from swin2sr.inspect.position import position_bias
-from swin2sr.inspect.subject import layers_of
 from swin2sr.models.restoration import RestorationNetwork
 from swin2sr.models.swin2sr import RestorationModel, restoration_model
 from swin2sr.nn.position import TableBias, relative_coordinates

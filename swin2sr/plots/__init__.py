@@ -9,7 +9,6 @@ from swin2sr.plots.attention import (
     window_grid,
 )
 from swin2sr.plots.attribution import attribution_maps, position_biases, receptive_fields
-from swin2sr.plots.canvas import COLOURS, darkened, heat, png
 from swin2sr.plots.compare import close_ups, error_colours, error_map
 from swin2sr.plots.curves import curves, heads_by_layer
 from swin2sr.plots.features import (
@@ -22,9 +21,10 @@ from swin2sr.plots.features import (
     similarity_matrix,
     spectra,
 )
+from swin2sr.plots.overlays import framed, view
 from swin2sr.plots.pictures import picture_row, zooms
+from swin2sr.plots.style import COLOURS, darkened, heat, png
 from swin2sr.plots.training import training_curves
-from swin2sr.plots.views import framed, view
 from swin2sr.plots.windows import window_mosaics
 
 __all__ = [

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from swin2sr.inspect import AttentionStatistics
-from swin2sr.plots.canvas import (
+from swin2sr.plots.style import (
     COLOURS,
     NARROW,
     QUERY,

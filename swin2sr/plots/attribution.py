@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from swin2sr.inspect import Attribution
-from swin2sr.plots.canvas import HEAT, SMALL, new_figure, overlay, picture_of, show
+from swin2sr.plots.style import HEAT, SMALL, new_figure, overlay, picture_of, show
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

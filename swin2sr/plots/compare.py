@@ -9,7 +9,7 @@ import numpy as np
 
 from swin2sr import metrics
 from swin2sr.errors import ShapeError
-from swin2sr.plots.canvas import HEAT, SMALL, new_figure, show
+from swin2sr.plots.style import HEAT, SMALL, new_figure, show
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from swin2sr.plots.canvas import COLOURS, SMALL, new_figure, plain
+from swin2sr.plots.style import COLOURS, SMALL, new_figure, plain
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

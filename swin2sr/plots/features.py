@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from swin2sr.inspect import HiddenStates, Spectrum, channel_norms, pca_pictures
-from swin2sr.plots.canvas import COLOURS, HEAT, NARROW, READABLE, SMALL, new_figure, plain, show
+from swin2sr.plots.style import COLOURS, HEAT, NARROW, READABLE, SMALL, new_figure, plain, show
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from swin2sr.errors import ShapeError
-from swin2sr.plots.canvas import SMALL, new_figure, picture_of, show
+from swin2sr.plots.style import SMALL, new_figure, picture_of, show
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from swin2sr.errors import ConfigError
-from swin2sr.plots.canvas import COLOURS, new_figure, plain
+from swin2sr.plots.style import COLOURS, new_figure, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from swin2sr.plots.canvas import READABLE, heat, new_figure, picture_of, show
+from swin2sr.plots.style import READABLE, heat, new_figure, picture_of, show
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -19,11 +19,11 @@ from swin2sr import checkpoints
 from swin2sr.config import restoration_config
 from swin2sr.errors import ConfigError, JobError, KindError, ShapeError, WeightsError
 from swin2sr.nn.windows import pad_to_windows
+from swin2sr.processing.base import ImageProcessor
 from swin2sr.processing.batches import BatchFeature
+from swin2sr.processing.config_files import MODEL, PROCESSOR, Place
 from swin2sr.processing.options import choice, flag, positive, whole
 from swin2sr.processing.planes import FIRST, read_planes, to_picture, to_pixels
-from swin2sr.processing.processor import ImageProcessor
-from swin2sr.processing.settings import MODEL, PROCESSOR, Place
 
 PADDINGS = ("minimal", "official")
 

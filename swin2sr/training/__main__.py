@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from swin2sr.errors import Swin2SRError
 from swin2sr.training.arguments import add_arguments
-from swin2sr.training.command import run
+from swin2sr.training.cli import run
 
 INTERRUPTED = 130
 

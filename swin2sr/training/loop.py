@@ -23,11 +23,11 @@ from swin2sr.checkpoints import package
 from swin2sr.errors import ConfigError, JobError, OutputError, Swin2SRError
 from swin2sr.training import log
 from swin2sr.training.data import Pairs, compressed, find_images, read_images, split
+from swin2sr.training.distributed import Here, join
 from swin2sr.training.interrupts import Interrupts, remembered
 from swin2sr.training.lock import alone
 from swin2sr.training.losses import Objective, narrow_attention
 from swin2sr.training.patches import Batch, Patches, ahead
-from swin2sr.training.processes import Here, join
 from swin2sr.training.recipes import Recipe
 from swin2sr.training.start import take_over
 from swin2sr.training.state import State, begin, read_average

@@ -15,7 +15,7 @@ from swin2sr.inspect import (
     entropy_by_scale,
     hidden_states,
 )
-from swin2sr.inspect.subject import layers_of
+from swin2sr.inspect.hooks import layers_of
 from swin2sr.nn.blocks import Block
 from tests.inspect.networks import NETWORKS, make, picture
 

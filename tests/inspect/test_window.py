@@ -9,7 +9,7 @@ from torch import nn
 from swin2sr import Upscaler
 from swin2sr.errors import ConfigError, KindError
 from swin2sr.inspect import position_bias, with_window
-from swin2sr.inspect.subject import layers_of
+from swin2sr.inspect.hooks import layers_of
 from tests.inspect.networks import NETWORKS, make, picture
 
 

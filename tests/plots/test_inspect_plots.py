@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from swin2sr import inspect, plots
 from swin2sr.errors import ShapeError
 from swin2sr.inspect import AttentionStatistics, Attribution, HiddenStates, Spectrum
-from swin2sr.plots.canvas import overlay
+from swin2sr.plots.style import overlay
 from tests.inspect.networks import make, picture
 
 

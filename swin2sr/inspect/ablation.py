@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from swin2sr.errors import KindError
 from swin2sr.inference.upscaler import Upscaler
 from swin2sr.inspect.features import hidden_states
-from swin2sr.inspect.subject import checked_choice
+from swin2sr.inspect.hooks import checked_choice
 from swin2sr.models.restoration import RestorationNetwork
 from swin2sr.models.swin2sr import RestorationModel
 

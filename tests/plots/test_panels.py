@@ -13,9 +13,9 @@ from PIL import Image
 
 from swin2sr import inspect, plots
 from swin2sr.errors import ShapeError
-from swin2sr.plots.canvas import DARK, LIGHT, QUERY, WINDOW
+from swin2sr.plots.style import DARK, LIGHT, QUERY, WINDOW
 from tests.inspect.networks import make, picture
-from tests.inspect.test_plots import drawn, panels
+from tests.plots.test_inspect_plots import drawn, panels
 
 
 def pixels_of(data: bytes) -> np.ndarray:

@@ -10,7 +10,7 @@ import io
 import numpy as np
 from PIL import Image, ImageDraw
 
-from swin2sr.plots.canvas import QUERY, WINDOW
+from swin2sr.plots.style import QUERY, WINDOW
 
 RING = 7  # screen pixels of radius, of the mark around a pixel
 LINE = 3  # screen pixels, of frames

@@ -11,8 +11,8 @@ import torch
 from swin2sr.errors import ConfigError
 from swin2sr.inference.hardware import available_cores, prepare_process
 from swin2sr.training.arguments import FACTS, changed, listing
+from swin2sr.training.distributed import is_first, local_processes
 from swin2sr.training.loop import export, train
-from swin2sr.training.processes import is_first, local_processes
 from swin2sr.training.recipes import FINETUNE, Recipe, find_recipe
 from swin2sr.training.start import finetune_recipe
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from swin2sr.errors import ConfigError
-from swin2sr.processing import settings
+from swin2sr.processing import config_files
 from swin2sr.processing.batches import BatchFeature, check_formats, pack
 from swin2sr.processing.planes import flat
 
@@ -72,4 +72,4 @@ class ImageProcessor(ABC):
         Raises:
             OutputError: the folder cannot be written.
         """
-        settings.save(self.to_dict(), folder)
+        config_files.save(self.to_dict(), folder)

@@ -86,7 +86,7 @@ def test_what_is_no_log_is_refused(tmp_path: Path, content: str | None) -> None:
 def test_without_matplotlib_it_is_said_how_to_get_it(
     log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plots.canvas, "find_spec", lambda name: None)
+    monkeypatch.setattr(plots.style, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match="pip install matplotlib"):
         plots.training_curves({"mine": log})
 

@@ -12,7 +12,7 @@ import torch
 
 from swin2sr.errors import ConfigError
 from swin2sr.training.__main__ import main
-from swin2sr.training.processes import Here, join
+from swin2sr.training.distributed import Here, join
 
 
 def test_parts_of_a_batch_are_equal_and_make_it_up() -> None:
