@@ -34,19 +34,19 @@ import gradio as gr
 from PIL import Image
 from starlette.middleware import Middleware
 
+from swin2sr.demo.middleware import Guard, address_of
+from swin2sr.demo.queue import Slot
+from swin2sr.demo.service import LIMITS, Service
+from swin2sr.demo.ui import about
+from swin2sr.demo.ui.batch import BatchTab
+from swin2sr.demo.ui.compare import CompareTab
+from swin2sr.demo.ui.files import KEPT_SECONDS
+from swin2sr.demo.ui.inspect import InsideTab
+from swin2sr.demo.ui.restore import RestoreTab
+from swin2sr.demo.ui.style import CSS, PREPARE, theme
 from swin2sr.errors import JobError
 from swin2sr.inference import hardware
 from swin2sr.inference.upscaler import Upscaler
-from swin2sr.page import about
-from swin2sr.page.batch import BatchTab
-from swin2sr.page.compare import CompareTab
-from swin2sr.page.files import KEPT_SECONDS
-from swin2sr.page.inside import InsideTab
-from swin2sr.page.restore import RestoreTab
-from swin2sr.page.style import CSS, PREPARE, theme
-from swin2sr.serving.guard import Guard, address_of
-from swin2sr.serving.jobs import Slot
-from swin2sr.serving.service import LIMITS, Service
 
 CLOSING_SECONDS = 4.0
 ZERO_GPU = spaces is not None and os.environ.get("SPACES_ZERO_GPU", "").lower() in (
@@ -191,7 +191,7 @@ def lend_gpu(network: Any, seconds: Any) -> Any:
 
 def write_log() -> None:
     """Have the lines of the log, one of JSON a job, written where the process complains."""
-    log = logging.getLogger("swin2sr.serving")
+    log = logging.getLogger("swin2sr.demo")
     log.setLevel(logging.INFO)
     log.addHandler(logging.StreamHandler())
     log.propagate = False

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from swin2sr.checkpoints import find
-from swin2sr.page import about
-from swin2sr.serving import quality
-from swin2sr.serving.tasks import TASKS
+from swin2sr.demo import scores
+from swin2sr.demo.models import TASKS
+from swin2sr.demo.ui import about
 
 HEAD = "model,set,scale,degradation,images,of,lr,psnr,ssim,psnr_rgb,ssim_rgb,psnr_b,psnr_b_y\n"
 
@@ -33,14 +33,14 @@ def test_figures_are_those_of_the_files_that_are_there(
         HEAD + "swin2sr-small-x2,Set5,2,bicubic,5,5,matlab,12.346,0.54321,1,1,,\n",
         encoding="utf-8",
     )
-    measured = quality.measured
-    monkeypatch.setattr(quality, "measured", lambda: measured(tmp_path))
+    measured = scores.measured
+    monkeypatch.setattr(scores, "measured", lambda: measured(tmp_path))
     text = about.results()
     assert "| swin2sr-small-x2 | 12.35 / 0.5432 |" in text
 
 
 def test_without_files_it_says_that_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(quality, "measured", list)
+    monkeypatch.setattr(scores, "measured", list)
     assert about.results() == "Measured figures are not part of this installation."
 
 

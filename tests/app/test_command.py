@@ -66,7 +66,7 @@ def test_without_the_package_for_it_the_command_says_what_to_install(
 def test_a_job_is_a_line_of_json_where_the_process_complains(
     site: Site, photo: Callable[..., bytes], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    log = logging.getLogger("swin2sr.serving")
+    log = logging.getLogger("swin2sr.demo")
     before = (list(log.handlers), log.level, log.propagate)
     app.write_log()
     try:

@@ -17,9 +17,9 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 from swin2sr import metrics
+from swin2sr.demo.jobs.compare_request import KINDS
+from swin2sr.demo.models import INCLUDED
 from swin2sr.errors import WeightsError
-from swin2sr.serving.tasks import INCLUDED
-from swin2sr.serving.trial import KINDS
 
 try:
     from playwright.sync_api import expect

@@ -23,12 +23,12 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image, ImageChops
 
+from swin2sr.demo.models import INCLUDED, TASKS, included
+from swin2sr.demo.service import Service
+from swin2sr.demo.ui.files import EXAMPLES, small_photographs, task_pictures
 from swin2sr.errors import WeightsError
 from swin2sr.inference.estimate import Estimate
 from swin2sr.inference.upscaler import Upscaler
-from swin2sr.page.files import EXAMPLES, small_photographs, task_pictures
-from swin2sr.serving.service import Service
-from swin2sr.serving.tasks import INCLUDED, TASKS, included
 
 if TYPE_CHECKING:
     from tests.app.conftest import Site, Visitor
