@@ -3,8 +3,8 @@
     python app.py         # http://127.0.0.1:7860
     python app.py --mcp   # its actions are tools for language models, too
 
-Here the tabs of ``swin2sr.page`` are put together and opened to the network. What they do is
-``swin2sr.serving``.
+Here the tabs of ``swin2sr.demo.ui`` are put together and opened to the network. What they do is
+``swin2sr.demo``.
 """
 
 from __future__ import annotations

@@ -17,9 +17,9 @@ from swin2sr.backbones.config import BackboneConfig, Swinv2Config
 from swin2sr.backbones.outputs import BackboneModelOutput
 from swin2sr.backbones.patches import PatchEmbedding, PatchMerging
 from swin2sr.errors import ShapeError
-from swin2sr.models.restoration import drop_path_rates, initialise
 from swin2sr.nn.attention import CosineWindowAttention, WindowAttention, WindowedAttention
 from swin2sr.nn.blocks import Block, PostNormBlock, PreNormBlock, run_block
+from swin2sr.nn.init import drop_path_rates, initialise
 
 HeadMask = Tensor | Sequence[Tensor | None]
 
@@ -110,10 +110,11 @@ class Backbone(nn.Module):
             config.hidden_dropout_prob,
         )
         self.stages = nn.ModuleList(
-            Stage(config, index, rates) for index, rates in enumerate(drop_path_rates(config))
+            Stage(config, index, rates)
+            for index, rates in enumerate(drop_path_rates(config.drop_path_rate, config.depths))
         )
         self.norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
-        initialise(self, config)
+        initialise(self, config.initializer_range)
         if self.embed.position is not None:
             nn.init.trunc_normal_(self.embed.position, std=config.initializer_range)
         if self.embed.mask_token is not None:

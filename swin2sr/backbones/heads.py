@@ -15,7 +15,7 @@ from swin2sr.backbones.losses import classification_loss, masked_pixels_loss
 from swin2sr.backbones.outputs import ImageClassifierOutput, MaskedImageModelingOutput
 from swin2sr.backbones.patches import grid_of
 from swin2sr.errors import ConfigError
-from swin2sr.models.restoration import initialise
+from swin2sr.nn.init import initialise
 
 
 class ImageClassifier(nn.Module):
@@ -31,7 +31,7 @@ class ImageClassifier(nn.Module):
         self.backbone = Backbone(config)
         width = config.hidden_size
         self.classifier = nn.Linear(width, config.classes) if config.classes else nn.Identity()
-        initialise(self.classifier, config)
+        initialise(self.classifier, config.initializer_range)
 
     def forward(
         self,
@@ -90,7 +90,7 @@ class MaskedImageModel(nn.Module):
         self.backbone = Backbone(config, add_pooling_layer=False, use_mask_token=True)
         pixels = config.encoder_stride**2 * config.num_channels
         self.decoder = nn.Conv2d(config.hidden_size, pixels, 1)
-        initialise(self.decoder, config)
+        initialise(self.decoder, config.initializer_range)
 
     def forward(
         self,

@@ -1,6 +1,6 @@
 """The files that a Space needs, and no others, copied into a folder.
 
-python -m swin2sr.serving.stage FOLDER
+python -m swin2sr.demo.stage FOLDER
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ FILES = ("app.py", "README.md", "LICENSE", "NOTICE", "requirements.txt")
 # Parts of the package that the page does not enter; of the weights' folder some files are added.
 LEFT_OUT = (
     *("training", "weights", "__main__.py", "cli.py", "console.py", "files.py"),
-    "serving/stage.py",
+    "demo/stage.py",
 )
 PARTS_OF_WEIGHTS = (".safetensors", ".json", ".md")
 
@@ -88,7 +88,7 @@ def stage(folder: Path, root: Path = ROOT) -> int:
 def main(arguments: list[str] | None = None) -> int:
     """The command; returns its exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m swin2sr.serving.stage", description="Copy the files that a Space needs."
+        prog="python -m swin2sr.demo.stage", description="Copy the files that a Space needs."
     )
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="new or empty")
     folder = parser.parse_args(arguments).folder

@@ -11,42 +11,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from swin2sr.backbones.config import BackboneConfig
 from swin2sr.config import RestorationConfig
 from swin2sr.errors import ShapeError
 from swin2sr.images.resize import imresize_tensor
 from swin2sr.models.outputs import FeatureOutput, ImageSuperResolutionOutput
 from swin2sr.nn.blocks import ResidualGroup, on_tokens, pointwise, residual_convolution
-from swin2sr.nn.position import TableBias
+from swin2sr.nn.init import drop_path_rates, initialise
 from swin2sr.nn.upsample import build_head
 from swin2sr.nn.windows import pad_to_windows
 
 RGB_MEAN = (0.4488, 0.4371, 0.4040)  # of DIV2K, in 0..1; grey networks use 0
-
-
-def drop_path_rates(config: RestorationConfig | BackboneConfig) -> list[list[float]]:
-    """Stochastic depth per group and layer: linear from 0 to ``drop_path_rate`` over all layers."""
-    rates = torch.linspace(0, config.drop_path_rate, sum(config.depths), device="cpu").tolist()
-    return [list(part) for part in _split(rates, config.depths)]
-
-
-def _split(values: list[float], sizes: tuple[int, ...]) -> list[list[float]]:
-    ends = torch.tensor(sizes, device="cpu").cumsum(0).tolist()
-    return [values[end - size : end] for end, size in zip(ends, sizes, strict=True)]
-
-
-def initialise(module: nn.Module, config: RestorationConfig | BackboneConfig) -> None:
-    """Initial weights as upstream: truncated normal for linear maps and convolutions."""
-    for part in module.modules():
-        if isinstance(part, nn.Linear | nn.Conv2d):
-            nn.init.trunc_normal_(part.weight, std=config.initializer_range)
-            if part.bias is not None:
-                nn.init.zeros_(part.bias)
-        elif isinstance(part, nn.LayerNorm):
-            nn.init.ones_(part.weight)
-            nn.init.zeros_(part.bias)
-        elif isinstance(part, TableBias):
-            nn.init.trunc_normal_(part.table, std=config.initializer_range)
 
 
 class Embedding(nn.Module):
@@ -88,11 +62,11 @@ class Trunk(nn.Module):
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
         self.groups = nn.ModuleList(
             ResidualGroup(config, index, rates)
-            for index, rates in enumerate(drop_path_rates(config))
+            for index, rates in enumerate(drop_path_rates(config.drop_path_rate, config.depths))
         )
         self.norm = nn.LayerNorm(dim, eps=config.layer_norm_eps)
         self.conv_after_body = residual_convolution(dim, config.resi_connection)
-        initialise(self, config)
+        initialise(self, config.initializer_range)
         if config.use_absolute_embeddings:
             nn.init.trunc_normal_(self.absolute_position, std=config.initializer_range)
 
@@ -240,8 +214,8 @@ class RestorationNetwork(nn.Module):
         super().__init__()
         self.config = config
         self.trunk = Trunk(config)
-        self.head = build_head(config, drop_path_rates(config))
-        initialise(self.head, config)
+        self.head = build_head(config, drop_path_rates(config.drop_path_rate, config.depths))
+        initialise(self.head, config.initializer_range)
 
     def forward(
         self,

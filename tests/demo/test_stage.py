@@ -29,7 +29,13 @@ def staged(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_what_is_staged_is_the_app_its_package_and_its_weights(root: Path, staged: Path) -> None:
     names = {path.relative_to(staged).as_posix() for path in staged.rglob("*") if path.is_file()}
-    for name in ("app.py", "README.md", "requirements.txt", "LICENSE", "swin2sr/page/restore.py"):
+    for name in (
+        "app.py",
+        "README.md",
+        "requirements.txt",
+        "LICENSE",
+        "swin2sr/demo/ui/restore.py",
+    ):
         assert (staged / name).read_bytes() == (root / name).read_bytes()
     for entry in list_models():
         if entry.source == "packaged":

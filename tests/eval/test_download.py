@@ -40,7 +40,7 @@ def archive(folder: str, files: dict[str, bytes]) -> bytes:
 
 
 @pytest.fixture
-def server(hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> FakeHub:  # noqa: F811
+def server(hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> FakeHub:
     """A Hub with small pictures as Set5, and no hash known beforehand."""
     originals = {f"{name}.png": smooth(i) for i, name in enumerate(NAMES)}
     hub.files[REPO, "data/Set5_HR.tar.gz"] = archive(
