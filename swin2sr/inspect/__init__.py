@@ -16,7 +16,6 @@ from swin2sr.inspect.attribution import (
     effective_receptive_field,
     local_attribution,
 )
-from swin2sr.inspect.backbones import backbone_attention_to
 from swin2sr.inspect.features import (
     HiddenStates,
     Spectrum,
@@ -46,7 +45,6 @@ __all__ = [
     "attention_to",
     "attribution_cost",
     "attribution_steps",
-    "backbone_attention_to",
     "channel_norms",
     "diffusion_index",
     "effective_receptive_field",
