@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 # OpenMP threads wait asleep instead of spinning at every barrier: as fast on a quiet machine, and
 # 2 to 11 times as fast where another process uses a core, since spinning threads block each other.
-# libgomp reads this once, when torch is imported, so every entry point imports swin2sr first.
-os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+# libgomp reads this once, when torch is imported, so every entry point imports swin2sr first. It
+# would overrule a user's own OMP_WAIT_POLICY.
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 if TYPE_CHECKING:
     from swin2sr.auto import AutoImageProcessor as AutoImageProcessor

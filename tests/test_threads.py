@@ -50,3 +50,4 @@ def test_threads_do_not_spin(root: Path, entry: str) -> None:
 
 def test_a_users_own_value_stays(root: Path) -> None:
     assert _setting(root, "page", GOMP_SPINCOUNT="5") == "5"
+    assert _setting(root, "package", OMP_WAIT_POLICY="active") == "None"
