@@ -139,7 +139,6 @@ class Config:
 UPSAMPLERS = (
     "pixelshuffle",
     "pixelshuffle_aux",
-    "pixelshuffle_hf",
     "pixelshuffledirect",
     "nearest+conv",
     "",
@@ -245,6 +244,10 @@ class RestorationConfig(Config):
             raise ConfigError(
                 f"embed_dim {self.embed_dim} is not a multiple of every num_heads {self.num_heads}."
             )
+        if self.upsampler == "pixelshuffle_hf":
+            raise ConfigError(
+                "The head 'pixelshuffle_hf' is not built: no weights with it were ever released."
+            )
         choice("upsampler", self.upsampler, UPSAMPLERS)
         choice("resi_connection", self.resi_connection, RESIDUAL_CONNECTIONS)
         choice("hidden_act", self.hidden_act, ACTIVATIONS)
@@ -263,7 +266,7 @@ class RestorationConfig(Config):
     def _check_scale(self) -> None:
         scale, head = self.upscale, self.upsampler
         power_of_two = scale & (scale - 1) == 0
-        if head in ("pixelshuffle", "pixelshuffle_aux", "pixelshuffle_hf"):
+        if head in ("pixelshuffle", "pixelshuffle_aux"):
             if scale != 3 and not (power_of_two and scale > 1):
                 raise ConfigError(f"{head} scales by 3 or a power of two, got {scale}.")
         elif head == "nearest+conv":

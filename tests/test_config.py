@@ -96,6 +96,11 @@ def test_refusals(settings: dict[str, Any]) -> None:
         Swin2SRConfig.from_dict(settings)
 
 
+def test_the_head_without_released_weights_is_refused_as_such() -> None:
+    with pytest.raises(ConfigError, match="no weights with it were ever released"):
+        Swin2SRConfig(upsampler="pixelshuffle_hf")
+
+
 @pytest.mark.parametrize("text", [None, "{", "[]"])
 def test_unreadable_files(text: str | None, tmp_path: Path) -> None:
     path = tmp_path / "config.json"

@@ -10,7 +10,6 @@ _TASK_OF_HEAD = {
     "pixelshuffle": "classical",
     "pixelshuffledirect": "lightweight",
     "pixelshuffle_aux": "compressed",
-    "pixelshuffle_hf": "classical",
     "nearest+conv": "realworld",
 }
 _COLOURS = {1: "grey", 3: "colour"}

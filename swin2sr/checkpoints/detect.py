@@ -36,6 +36,8 @@ STRANGERS: tuple[tuple[str, str], ...] = (
     ),
     ("Real-ESRGAN (compact)", r"body\.\d+\.weight"),
 )
+# In the original's code there is one more head; a file with it cannot come from a release.
+UNRELEASED_HEAD = re.compile(r"(?:head\.)?(?:conv_first_hf|layers_hf|groups_hf)\..*")
 _NEXT_OF_KIN = "HAT"  # a SwinIR and more: its head is named as SwinIR's, so its scale can be read
 
 
@@ -134,6 +136,12 @@ class _View:
 
 def _view(state: Mapping[str, Tensor]) -> _View:
     dialect = key_mapping.dialect_of(state)
+    if any(map(UNRELEASED_HEAD.fullmatch, state)):
+        raise WeightsError(
+            "These weights have the head 'pixelshuffle_hf', which is not built here: no weights "
+            "with it were ever released.",
+            code="wrong_model",
+        )
     label = _stranger(state)
     if dialect is None or label == _NEXT_OF_KIN:
         raise WeightsError(_introduce(label, state), code="wrong_model")

@@ -84,15 +84,15 @@ def _block_shapes(config: RestorationConfig, heads: int) -> Shapes:
     )
 
 
-def _group_shapes(config: RestorationConfig, name: str) -> Shapes:
+def _group_shapes(config: RestorationConfig) -> Shapes:
     shapes: Shapes = {}
     for i, (depth, heads) in enumerate(zip(config.depths, config.num_heads, strict=True)):
         block = _block_shapes(config, heads)
         for j in range(depth):
-            shapes |= {f"{name}.{i}.blocks.{j}.{key}": shape for key, shape in block.items()}
-        shapes |= _residual_conv(f"{name}.{i}.conv", config.embed_dim, config.resi_connection)
+            shapes |= {f"groups.{i}.blocks.{j}.{key}": shape for key, shape in block.items()}
+        shapes |= _residual_conv(f"groups.{i}.conv", config.embed_dim, config.resi_connection)
         if config.projects_tokens:
-            shapes |= _layer(f"{name}.{i}.proj", config.embed_dim, config.embed_dim, 1, 1)
+            shapes |= _layer(f"groups.{i}.proj", config.embed_dim, config.embed_dim, 1, 1)
     return shapes
 
 
@@ -104,15 +104,15 @@ def _trunk_shapes(config: RestorationConfig) -> Shapes:
     shapes |= _norm("embed.norm", width)
     if config.use_absolute_embeddings:
         shapes["absolute_position"] = (1, math.prod(config.grid_size), width)
-    shapes |= _group_shapes(config, "groups") | _norm("norm", width)
+    shapes |= _group_shapes(config) | _norm("norm", width)
     return shapes | _residual_conv("conv_after_body", width, config.resi_connection)
 
 
-def _steps(name: str, scale: int) -> Shapes:
+def _steps(scale: int) -> Shapes:
     factors = [3] if scale == 3 else [2] * int(math.log2(scale))
     shapes: Shapes = {}
     for n, factor in enumerate(factors):
-        shapes |= _layer(f"{name}.{2 * n}", factor * factor * FEATURES, FEATURES, 3, 3)
+        shapes |= _layer(f"upsample.{2 * n}", factor * factor * FEATURES, FEATURES, 3, 3)
     return shapes
 
 
@@ -130,16 +130,9 @@ def _head_shapes(config: RestorationConfig) -> Shapes:
         for name in names:
             shapes |= _layer(name, FEATURES, FEATURES, 3, 3)
         return shapes
-    shapes |= _steps("upsample", scale)
+    shapes |= _steps(scale)
     if kind == "pixelshuffle_aux":
         shapes |= _layer("conv_bicubic", FEATURES, colours_in, 3, 3)
         shapes |= _layer("conv_aux", colours, FEATURES, 3, 3)
         shapes |= _layer("conv_after_aux", FEATURES, colours, 3, 3)
-    elif kind == "pixelshuffle_hf":
-        shapes |= _layer("conv_first_hf", width, FEATURES, 3, 3)
-        shapes |= _group_shapes(config, "groups_hf")
-        shapes |= _layer("conv_after_body_hf", width, width, 3, 3)
-        shapes |= _layer("conv_before_hf", FEATURES, width, 3, 3)
-        shapes |= _steps("upsample_hf", scale)
-        shapes |= _layer("conv_last_hf", colours, FEATURES, 3, 3)
     return shapes

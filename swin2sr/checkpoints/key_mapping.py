@@ -115,21 +115,6 @@ _AUX: tuple[Row, ...] = (
     ("conv_aux.*", "conv_aux.*", "upsample.conv_aux.*"),
     ("conv_after_aux.*", "conv_after_aux.0.*", "upsample.conv_after_aux.0.*"),
 )
-# transformers has no such head and no weights were released: the hub names are ours, in its manner.
-_HF: tuple[Row, ...] = (
-    ("conv_first_hf.*", "conv_first_hf.0.*", "upsample.conv_first_hf.*"),
-    ("conv_after_body_hf.*", "conv_after_body_hf.*", "upsample.conv_after_body_hf.*"),
-    ("conv_before_hf.*", "conv_before_upsample_hf.0.*", "upsample.conv_before_upsample_hf.*"),
-    ("conv_last_hf.*", "conv_last_hf.*", "upsample.final_convolution_hf.*"),
-    *(
-        (f"upsample_hf.{2 * n}.*", f"upsample_hf.{2 * n}.*", f"upsample.upsample_hf.{2 * n}.*")
-        for n in range(5)
-    ),
-)
-_HF_GROUPS = {
-    generation: _groups(("groups_hf", "layers_hf", "upsample.stages_hf"), attention)
-    for generation, attention in ATTENTION.items()
-}
 _NEAREST: tuple[Row, ...] = tuple(
     (f"{name}.*", f"{name}.*", f"upsample.{name}.*") for name in ("conv_up1", "conv_up2", "conv_hr")
 )
@@ -139,7 +124,6 @@ _NEAREST: tuple[Row, ...] = tuple(
 HEADS: dict[str, tuple[Row, ...]] = {
     "pixelshuffle_aux": _AUX + _BEFORE + _STEPS + _LAST,
     "nearest+conv": _NEAREST[::-1] + _BEFORE + _LAST,
-    "pixelshuffle_hf": _HF + _BEFORE + _STEPS + _LAST,
     "pixelshuffle": _BEFORE + _STEPS + _LAST,
     "pixelshuffledirect": (("upsample.0.*", "upsample.0.*", "upsample.conv.*"),),
     "": (("conv_last.*", "conv_last.*", "final_convolution.*"),),
@@ -341,8 +325,6 @@ def _rules(kind: Kind, source: Layout, target: Layout) -> tuple[Rule, ...]:
         head = HEADS[kind.head]
         if kind.thrice:
             head = (*_ONE_STEP, *(row for row in head if row not in _STEPS))
-        if kind.head == "pixelshuffle_hf":
-            head += _HF_GROUPS[kind.generation]
         rows += joined(("head.", "", ""), head)
     if kind.generation == 1:  # transformers does not have it
         rows = tuple((native, original, original) for native, original, _ in rows)

@@ -136,8 +136,6 @@ def multiplications(config: Any) -> float:
     layer = dim * dim * (4 + 2 * config.mlp_ratio) + 2 * tokens * dim
     group_end = 10 * dim * dim
     trunk = sum(config.depths) * layer + len(config.depths) * group_end
-    if config.upsampler == "pixelshuffle_hf":
-        trunk *= 2
     direct = config.upsampler in ("", "pixelshuffledirect")
     return trunk + (0 if direct else 2 * 9 * 64 * 64 * config.upscale**2)
 

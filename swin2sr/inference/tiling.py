@@ -229,18 +229,15 @@ def border_spread(config: RestorationConfig) -> int:
     long = config.resi_connection == "3conv"
     # conv_after_body and the head's convolutions, those at a finer grid counting less than a row.
     tail = (6 if config.upsampler == "pixelshuffle_aux" else 4) + long
-    passes = 2 if config.upsampler == "pixelshuffle_hf" else 1
     reached = 0
     for offset in {shift, (window - shift) % window}:
         row = 1
-        for _ in range(passes):
-            for depth in config.depths:
-                for layer in range(depth):
-                    start = offset if layer % 2 else 0
-                    row = start + round_up(row - start, window)
-                row += 2 if long else 1
-            row += tail
-        reached = max(reached, row)
+        for depth in config.depths:
+            for layer in range(depth):
+                start = offset if layer % 2 else 0
+                row = start + round_up(row - start, window)
+            row += 2 if long else 1
+        reached = max(reached, row + tail)
     return reached
 
 
@@ -294,8 +291,6 @@ def picture_bytes(config: RestorationConfig, pixels: int, item_size: int = 4) ->
 def _numbers_per_pixel(config: RestorationConfig) -> float:
     """Numbers that live at once for each pixel of input, when it is at its worst."""
     dim, scale = config.embed_dim, config.upscale
-    if config.upsampler == "pixelshuffle_hf":
-        return 7 * dim + 2 * 64 * scale**2  # a second trunk while the first one's result waits
     head = {
         "pixelshuffle": 64 * (2 * scale**2 + (1 if scale == 3 else scale**2 // 4)),
         "pixelshuffle_aux": 3 * 64 * scale**2,

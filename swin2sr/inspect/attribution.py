@@ -187,8 +187,6 @@ def attribution_cost(
         depth * (config.embed_dim * (8 + 2 * config.mlp_ratio) + heads * tokens)
         for depth, heads in zip(config.depths, config.num_heads, strict=True)
     )
-    if config.upsampler == "pixelshuffle_hf":
-        numbers *= 2  # it runs the trunk twice
     return pixels, int(1.25 * 4 * numbers * pixels)
 
 

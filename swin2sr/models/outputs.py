@@ -67,8 +67,7 @@ class ImageSuperResolutionOutput(ModelOutput):
         loss: scalar, when labels were given.
         reconstruction: (B, num_channels_out, H*upscale, W*upscale), about 0..1, not clamped.
         hidden_states, attentions: as ``FeatureOutput``.
-        aux: the head's second image, 0..1: the clean small image (B, C, H, W) of
-            ``pixelshuffle_aux``, the added high frequencies of ``pixelshuffle_hf``, else None.
+        aux: the clean small image (B, C, H, W), 0..1, of ``pixelshuffle_aux``, else None.
     """
 
     loss: Tensor | None = None

@@ -110,13 +110,6 @@ class Trunk(nn.Module):
         table = F.interpolate(table, size=(height, width), mode="bicubic", align_corners=False)
         return table.permute(0, 2, 3, 1)
 
-    def deep(self, shallow: Tensor, groups: nn.ModuleList) -> Tensor:
-        """Residual groups over (B, dim, H, W) features, embedding before and norm after."""
-        tokens = self.embed_tokens(shallow)
-        for group in groups:
-            tokens, _ = self._run(group, tokens, None, False)
-        return self.norm(tokens).permute(0, 3, 1, 2)
-
     def _run(
         self, group: nn.Module, tokens: Tensor, head_mask: Tensor | None, need_weights: bool
     ) -> tuple[Tensor, list[Tensor]]:
@@ -214,7 +207,7 @@ class RestorationNetwork(nn.Module):
         super().__init__()
         self.config = config
         self.trunk = Trunk(config)
-        self.head = build_head(config, drop_path_rates(config.drop_path_rate, config.depths))
+        self.head = build_head(config)
         initialise(self.head, config.initializer_range)
 
     def forward(
@@ -252,7 +245,7 @@ class RestorationNetwork(nn.Module):
             pixels, head_mask, bool(output_attentions), bool(output_hidden_states)
         )
         pixels = pixels.to(trunk.conv_first.weight.dtype)
-        image, aux = self.head(features.last_hidden_state, pixels, trunk.deep)
+        image, aux = self.head(features.last_hidden_state, pixels)
         image = trunk.restore_range(image, pixel_values.dtype)
         image = image[:, :, : height * scale, : width * scale]
         if aux is not None:

@@ -9,17 +9,13 @@ checkpoints were trained with).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from swin2sr.config import RestorationConfig
-from swin2sr.nn.blocks import ResidualGroup
 
 FEATURES = 64  # channels of every head but the direct one
-
-Deep = Callable[[Tensor, nn.ModuleList], Tensor]
 
 
 def shuffle_steps(scale: int, features: int) -> nn.Sequential:
@@ -33,12 +29,11 @@ def shuffle_steps(scale: int, features: int) -> nn.Sequential:
 
 
 class Head(nn.Module):
-    """A reconstruction head: ``head(features, pixels, deep) -> (image, auxiliary)``.
+    """A reconstruction head: ``head(features, pixels) -> (image, auxiliary)``.
 
     Args of ``forward``:
         features: (B, embed_dim, H, W), H and W multiples of the window.
         pixels: (B, num_channels, H, W), the padded input, normalised.
-        deep: runs residual groups over (B, embed_dim, H, W) with the trunk's embedding and norm.
     Returns:
         (B, num_channels_out, H*s, W*s) and the auxiliary image or None, both normalised.
     """
@@ -53,7 +48,7 @@ class PixelShuffleHead(Head):
         self.upsample = shuffle_steps(config.upscale, FEATURES)
         self.conv_last = nn.Conv2d(FEATURES, config.num_channels_out, 3, padding=1)
 
-    def forward(self, features: Tensor, pixels: Tensor, deep: Deep) -> tuple[Tensor, Tensor | None]:
+    def forward(self, features: Tensor, pixels: Tensor) -> tuple[Tensor, Tensor | None]:
         """See ``Head``."""
         before = F.leaky_relu(self.conv_before(features))
         return self.conv_last(self.upsample(before)), None
@@ -69,7 +64,7 @@ class DirectHead(Head):
             nn.Conv2d(config.embed_dim, out, 3, padding=1), nn.PixelShuffle(config.upscale)
         )
 
-    def forward(self, features: Tensor, pixels: Tensor, deep: Deep) -> tuple[Tensor, Tensor | None]:
+    def forward(self, features: Tensor, pixels: Tensor) -> tuple[Tensor, Tensor | None]:
         """See ``Head``."""
         return self.upsample(features), None
 
@@ -87,7 +82,7 @@ class NearestHead(Head):
         self.conv_last = nn.Conv2d(FEATURES, config.num_channels_out, 3, padding=1)
         self.steps = config.upscale // 2
 
-    def forward(self, features: Tensor, pixels: Tensor, deep: Deep) -> tuple[Tensor, Tensor | None]:
+    def forward(self, features: Tensor, pixels: Tensor) -> tuple[Tensor, Tensor | None]:
         """See ``Head``."""
         image = F.leaky_relu(self.conv_before(features))
         for conv in (self.conv_up1, self.conv_up2) if self.steps == 2 else (self.conv_up1,):
@@ -109,46 +104,13 @@ class AuxiliaryHead(Head):
         self.upsample = shuffle_steps(config.upscale, FEATURES)
         self.conv_last = nn.Conv2d(FEATURES, out, 3, padding=1)
 
-    def forward(self, features: Tensor, pixels: Tensor, deep: Deep) -> tuple[Tensor, Tensor | None]:
+    def forward(self, features: Tensor, pixels: Tensor) -> tuple[Tensor, Tensor | None]:
         """See ``Head``; the auxiliary image has the input's size."""
         size = (pixels.shape[2] * self.scale, pixels.shape[3] * self.scale)
         bicubic = F.interpolate(pixels, size=size, mode="bicubic", align_corners=False)
         aux = self.conv_aux(F.leaky_relu(self.conv_before(features)))
         large = self.upsample(F.leaky_relu(self.conv_after_aux(aux)))
         return self.conv_last(large + self.conv_bicubic(bicubic)), aux
-
-
-class HighFrequencyHead(Head):
-    """Classical head plus a second trunk that adds the high frequencies.
-
-    The second trunk has its own groups and shares the first one's embedding and norm. The
-    auxiliary image is what it adds, at the output's size.
-    """
-
-    def __init__(self, config: RestorationConfig, drop_path: list[list[float]]) -> None:
-        super().__init__()
-        dim, out = config.embed_dim, config.num_channels_out
-        self.conv_before = nn.Conv2d(dim, FEATURES, 3, padding=1)
-        self.upsample = shuffle_steps(config.upscale, FEATURES)
-        self.conv_last = nn.Conv2d(FEATURES, out, 3, padding=1)
-        self.conv_first_hf = nn.Conv2d(FEATURES, dim, 3, padding=1)
-        self.groups_hf = nn.ModuleList(
-            ResidualGroup(config, index, rates) for index, rates in enumerate(drop_path)
-        )
-        self.conv_after_body_hf = nn.Conv2d(dim, dim, 3, padding=1)
-        self.conv_before_hf = nn.Conv2d(dim, FEATURES, 3, padding=1)
-        self.upsample_hf = shuffle_steps(config.upscale, FEATURES)
-        self.conv_last_hf = nn.Conv2d(FEATURES, out, 3, padding=1)
-
-    def forward(self, features: Tensor, pixels: Tensor, deep: Deep) -> tuple[Tensor, Tensor | None]:
-        """See ``Head``; the auxiliary image has the output's size."""
-        before = F.leaky_relu(self.conv_before(features))
-        base = self.conv_last(self.upsample(before))
-        shallow = F.leaky_relu(self.conv_first_hf(before))
-        fine = self.conv_after_body_hf(deep(shallow, self.groups_hf)) + shallow
-        fine = F.leaky_relu(self.conv_before_hf(fine))
-        fine = self.conv_last_hf(self.upsample_hf(fine))
-        return base + fine, fine
 
 
 class RestorationHead(Head):
@@ -158,15 +120,13 @@ class RestorationHead(Head):
         super().__init__()
         self.conv_last = nn.Conv2d(config.embed_dim, config.num_channels_out, 3, padding=1)
 
-    def forward(self, features: Tensor, pixels: Tensor, deep: Deep) -> tuple[Tensor, Tensor | None]:
+    def forward(self, features: Tensor, pixels: Tensor) -> tuple[Tensor, Tensor | None]:
         """See ``Head``."""
         return pixels + self.conv_last(features), None
 
 
-def build_head(config: RestorationConfig, drop_path: list[list[float]]) -> Head:
+def build_head(config: RestorationConfig) -> Head:
     """The head that ``config.upsampler`` names."""
-    if config.upsampler == "pixelshuffle_hf":
-        return HighFrequencyHead(config, drop_path)
     heads: dict[str, type[Head]] = {
         "pixelshuffle": PixelShuffleHead,
         "pixelshuffledirect": DirectHead,

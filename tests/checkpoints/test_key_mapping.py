@@ -40,10 +40,7 @@ HEADS: dict[str, dict[str, Any]] = {
 # What transformers cannot build.
 OURS: dict[str, dict[str, Any]] = {
     "nearest x2": {"upsampler": "nearest+conv", "upscale": 2},
-    "hf x2": {"upsampler": "pixelshuffle_hf", "upscale": 2},
-    "hf x3": {"upsampler": "pixelshuffle_hf", "upscale": 3},
     "3conv x4": {"upsampler": "nearest+conv", "upscale": 4, "resi_connection": "3conv"},
-    "3conv hf": {"upsampler": "pixelshuffle_hf", "upscale": 4, "resi_connection": "3conv"},
     "position": {"upsampler": "pixelshuffle", "upscale": 2, "use_absolute_embeddings": True},
 }
 
@@ -385,6 +382,17 @@ def test_a_configuration_of_the_other_network_is_refused(
 def test_ckp_11_other_networks_are_named(label: str, name: str) -> None:
     with pytest.raises(WeightsError, match=f"^This is {label}, not Swin2SR or SwinIR: .* missing"):
         detect({name: torch.zeros(4, 4), "conv_first.weight": torch.zeros(4, 3, 3, 3)})
+
+
+@pytest.mark.parametrize("name", ["conv_first_hf.0.weight", "layers_hf.0.conv.bias"])
+def test_ckp_11_the_head_without_released_weights_is_refused(
+    name: str, random_state: Callable[..., State]
+) -> None:
+    config = _config("pixelshuffle x2")
+    state = to_original(random_state(config), config) | {name: torch.zeros(3)}
+    with pytest.raises(WeightsError, match="no weights with it were ever released") as caught:
+        detect(state)
+    assert caught.value.code == "wrong_model"
 
 
 def test_ckp_11_unknown_networks_are_not_named() -> None:

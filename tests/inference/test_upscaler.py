@@ -35,7 +35,6 @@ EVERY_KIND = {
     "classical": TINY.replace(upsampler="pixelshuffle"),
     "classical-x3": TINY.replace(upsampler="pixelshuffle", upscale=3),
     "compressed": TINY.replace(upsampler="pixelshuffle_aux", upscale=4),
-    "hf": TINY.replace(upsampler="pixelshuffle_hf"),
     "real": TINY.replace(upsampler="nearest+conv", upscale=4, resi_connection="3conv"),
     "jpeg": TINY.replace(
         upsampler="", upscale=1, num_channels=1, window_size=7, img_range=255.0, image_size=126
