@@ -77,6 +77,7 @@ class Config:
         extra: keys of a ``config.json`` that are not ours; kept and written back.
     """
 
+    network: ClassVar[str]  # its name, for people
     model_type: ClassVar[str]
     aliases: ClassVar[Mapping[str, str]]  # other names of fields, in files
     derived: ClassVar[tuple[str, ...]]  # keys that follow from the fields
@@ -180,7 +181,6 @@ class RestorationConfig(Config):
         ConfigError: a value outside what the network can be built from; names the choices.
     """
 
-    network: ClassVar[str]  # its name, for people
     generation: ClassVar[int]  # of Swin: 1 dot products and pre-norm, 2 cosines and post-norm
     aliases: ClassVar[Mapping[str, str]] = {
         "hidden_size": "embed_dim",

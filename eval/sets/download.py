@@ -26,10 +26,10 @@ from swin2sr.checkpoints.cache import SHA256, refuse_offline, release_cache
 from swin2sr.checkpoints.download import (
     DEADLINE,
     Transfer,
-    Watch,
-    persist,
+    Watchdog,
+    remove_stale_partials,
     require_room,
-    sweep,
+    retry,
     watched,
 )
 from swin2sr.errors import ConfigError, OutputError, Swin2SRError, WeightsError
@@ -162,11 +162,11 @@ class _Archive:
     def fetch(self, target: Path, sha256: str | None, deadline: float) -> Path:
         return watched(lambda watch: self._move(target, sha256, watch), self, deadline)
 
-    def _move(self, target: Path, sha256: str | None, watch: Watch) -> Path:
+    def _move(self, target: Path, sha256: str | None, watch: Watchdog) -> Path:
         from huggingface_hub import get_hf_file_metadata
 
         endpoint = os.environ.get("HF_ENDPOINT", "").rstrip("/") or None
-        facts = persist(
+        facts = retry(
             lambda: get_hf_file_metadata(self.url, timeout=watch.timeout, endpoint=endpoint), watch
         )
         watch.progress()
@@ -197,7 +197,7 @@ def _fetch_part(offer: Offer, part: str, place: Path, count: int, deadline: floa
     _asked(archive)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        sweep(place.parent)
+        remove_stale_partials(place.parent)
         with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=place.parent) as scratch:
             packed = Path(scratch) / "packed.tar.gz"
             _translated(archive, packed, offer.sha256.get(part), deadline)

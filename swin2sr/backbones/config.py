@@ -55,7 +55,6 @@ class BackboneConfig(Config):
         ConfigError: a value outside what the network can be built from.
     """
 
-    network: ClassVar[str]  # its name, for people
     generation: ClassVar[int]  # of Swin: 1 dot products and pre-norm, 2 cosines and post-norm
     aliases: ClassVar[Mapping[str, str]] = {"num_attention_heads": "num_heads"}
     derived: ClassVar[tuple[str, ...]] = (

@@ -1,7 +1,7 @@
-"""The names of a backbone's parameters: ours, Microsoft's and transformers', side by side.
+"""Key mapping: a backbone's parameter names in our layout, Microsoft's and transformers'.
 
-The table and its use are those of ``checkpoints.convert``, whose rows for a block serve here too.
-Canonical native names are those of the bare backbone; its heads lie beside it.
+The tables' form and their use are those of ``checkpoints.key_mapping``, whose rows for a block
+serve here too. Canonical native names are those of the bare backbone; its heads lie beside it.
 
 Source: parameter names of microsoft/Swin-Transformer, microsoft/SimMIM and transformers'
 ``SwinForImageClassification`` and ``SwinForMaskedImageModeling``, in files and, since 5.0, in
@@ -12,26 +12,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from torch import Tensor
 
+from swin2sr.backbones.config import BACKBONES
+from swin2sr.checkpoints import key_mapping
+from swin2sr.checkpoints.expected_shapes import NativeWeights, State, first_three
 from swin2sr.checkpoints.key_mapping import (
     ATTENTION,
     BLOCK,
     LAYOUTS,
-    PARTS,
+    KeyFormat,
     Layout,
     Row,
     Rule,
-    State,
-    first_three,
-    joined,
-    look_up,
+    key_in,
     rename,
     rules_between,
+    with_prefix,
 )
 from swin2sr.errors import WeightsError
+
+GENERATIONS = {kind.generation: kind for kind in BACKBONES.values()}
 
 # In a row {i} is a stage and {j} a block; the columns are native, Microsoft's and the Hub's.
 TRUNK: tuple[Row, ...] = (
@@ -60,7 +63,7 @@ IN_MEMORY: tuple[tuple[str, str], ...] = (
     (".mlp.fc1.", ".intermediate.dense."),
     (".mlp.fc2.", ".output.dense."),
 )
-PREFIXES: dict[Layout, tuple[str, ...]] = {  # before the trunk's names where a head is beside it
+PREFIXES: dict[Layout, tuple[str, ...]] = {  # of the backbone's names where a head is beside it
     "native": ("", "backbone."),
     "original": ("", "encoder."),
     "hub": ("", "swin.", "swinv2."),
@@ -71,7 +74,7 @@ _FIRST: Row = (
     "layers.0.blocks.0.attn",
     "encoder.layers.0.blocks.0.attention.self",
 )
-LANDMARKS: dict[int, Row] = {
+FORMAT_KEYS: dict[int, Row] = {
     1: (
         f"{_FIRST[0]}.position.table",
         f"{_FIRST[1]}.relative_position_bias_table",
@@ -81,28 +84,73 @@ LANDMARKS: dict[int, Row] = {
 }
 
 
-@dataclass(frozen=True)
-class Dialect:
-    """In whose names a backbone's weights are, of which generation, and what is put before them."""
+_BUFFERS_AT = ".attention.self.", ".attn."  # in transformers' names, in Microsoft's
 
-    layout: Layout
-    generation: int
+
+@dataclass(frozen=True)
+class BackboneKeyFormat(KeyFormat):
+    """Key format of a backbone's names, with the prefix that they carry."""
+
     prefix: str
 
 
-def dialect_of(names: Iterable[str]) -> Dialect | None:
-    """The dialect that parameter names are in; None when they are no backbone's."""
+@dataclass(frozen=True, eq=False, kw_only=True)
+class BackboneWeights(NativeWeights):
+    """Weights of a backbone under canonical native names; buffers by Microsoft's names."""
+
+    generation: int
+
+
+def key_format(names: Iterable[str]) -> BackboneKeyFormat | None:
+    """Key format of parameter names; None when they are no backbone's."""
     present = set(names)
-    for generation, row in LANDMARKS.items():
-        for layout, landmark in zip(LAYOUTS, row, strict=True):
+    for generation, row in FORMAT_KEYS.items():
+        for layout, key in zip(LAYOUTS, row, strict=True):
             for prefix in PREFIXES[layout]:
-                if prefix + landmark in present:
-                    return Dialect(layout, generation, prefix)
+                if prefix + key in present:
+                    return BackboneKeyFormat(layout, generation, prefix)
     return None
 
 
-def as_in_files(state: Mapping[str, Tensor]) -> State:
-    """``state`` with the names that transformers uses in memory replaced by those of its files."""
+def native_weights(state: Mapping[str, Tensor], source: str = "the file") -> BackboneWeights:
+    """Translate to canonical native names, keeping apart what has none.
+
+    Args:
+        state: parameters in any layout.
+        source: what to call them in the message.
+    Raises:
+        WeightsError: "wrong_model" when they are none's, saying what they are where that is known.
+    """
+    state = _as_in_files(state)
+    found = key_format(state)
+    if found is None:
+        other = key_mapping.key_format(state)
+        what = "Swin2SR or SwinIR weights" if other else "not weights of a Swin or SwinV2 backbone"
+        raise WeightsError(
+            f"{source} holds {len(state)} tensors that are {what} (first: "
+            f"{first_three(list(state))}).",
+            code="wrong_model",
+            remedy="Load them with Upscaler." if other else "",
+        )
+    native = BackboneKeyFormat("native", found.generation, "")
+    renamed, unknown = rename(state, _rules(found, native))
+    buffers = {
+        name.removeprefix(found.prefix).removeprefix("encoder.").replace(*_BUFFERS_AT): tensor
+        for name, tensor in state.items()
+        if key_mapping.BUFFER.fullmatch(name)
+    }
+    return BackboneWeights(
+        network=GENERATIONS[found.generation].network,
+        state=renamed,
+        unknown=tuple(unknown),
+        buffers=buffers,
+        file_key=partial(key_in, _rules(native, found)),
+        generation=found.generation,
+    )
+
+
+def _as_in_files(state: Mapping[str, Tensor]) -> State:
+    """Replace the names that transformers uses in memory by those of its files."""
     if not any(IN_MEMORY[0][0] in name for name in state):
         return dict(state)
     renamed: State = {}
@@ -113,27 +161,15 @@ def as_in_files(state: Mapping[str, Tensor]) -> State:
     return renamed
 
 
-def translate(
-    state: Mapping[str, Tensor], source: Dialect, layout: Layout, prefix: str
-) -> tuple[State, list[str]]:
-    """Rename ``state``; also return the names that no row knows (buffers are dropped silently)."""
-    return rename(state, _rules(source, Dialect(layout, source.generation, prefix)))
-
-
 def to_native(state: Mapping[str, Tensor]) -> State:
     """Translate to canonical native names, from any layout; the values stay bit for bit.
 
     Raises:
         WeightsError: "wrong_model" when a name belongs to no backbone.
     """
-    state = as_in_files(state)
-    renamed, unknown = translate(state, _dialect(state), "native", "")
-    if unknown:
-        raise WeightsError(
-            f"{len(unknown)} of {len(state)} names are no backbone's: {first_three(unknown)}.",
-            code="wrong_model",
-        )
-    return renamed
+    weights = native_weights(state)
+    weights.require_known()
+    return weights.state
 
 
 def to_hub(state: Mapping[str, Tensor], *, prefix: str) -> State:
@@ -146,34 +182,21 @@ def to_hub(state: Mapping[str, Tensor], *, prefix: str) -> State:
     Raises:
         WeightsError: "wrong_model" when a name belongs to no backbone.
     """
-    native = to_native(state)
-    return translate(native, _dialect(native), "hub", prefix)[0]
-
-
-def name_in(dialect: Dialect, native: str) -> str:
-    """What one native parameter is called in another dialect (for messages)."""
-    found = look_up(native, _rules(Dialect("native", dialect.generation, ""), dialect))
-    return found[0].format(part=PARTS[0], **found[1]) if found else native
-
-
-def _dialect(state: Mapping[str, Tensor]) -> Dialect:
-    dialect = dialect_of(state)
-    if dialect is None:
-        raise WeightsError(
-            f"These {len(state)} tensors are no Swin or SwinV2 backbone (first: "
-            f"{first_three(list(state))}).",
-            code="wrong_model",
-        )
-    return dialect
+    weights = native_weights(state)
+    weights.require_known()
+    native = BackboneKeyFormat("native", weights.generation, "")
+    hub = BackboneKeyFormat("hub", weights.generation, prefix)
+    return rename(weights.state, _rules(native, hub))[0]
 
 
 @lru_cache(maxsize=64)
-def _rules(source: Dialect, target: Dialect) -> tuple[Rule, ...]:
+def _rules(source: BackboneKeyFormat, target: BackboneKeyFormat) -> tuple[Rule, ...]:
+    """Rename rules from one key format to another."""
     return rules_between(zip(_names(source), _names(target), strict=True))
 
 
-def _names(dialect: Dialect) -> list[str]:
-    """The column of one dialect."""
-    column = LAYOUTS.index(dialect.layout)
-    trunk = TRUNK + joined(BLOCKS, BLOCK + ATTENTION[dialect.generation])
-    return [dialect.prefix + row[column] for row in trunk] + [row[column] for row in HEADS]
+def _names(found: BackboneKeyFormat) -> list[str]:
+    """Column of one key format in the tables."""
+    column = LAYOUTS.index(found.layout)
+    trunk = TRUNK + with_prefix(BLOCKS, BLOCK + ATTENTION[found.generation])
+    return [found.prefix + row[column] for row in trunk] + [row[column] for row in HEADS]

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from swin2sr.backbones.config import BackboneConfig
-from swin2sr.backbones.load import BackboneCheckpoint, load_backbone, to_hub
+from swin2sr.backbones.key_mapping import to_hub
+from swin2sr.backbones.load import BackboneCheckpoint, load_backbone
 from swin2sr.errors import WeightsError
 from swin2sr.models.pretrained import Saved
 
@@ -48,7 +49,7 @@ class PretrainedBackbone(Saved):
         initialised afresh, with a warning.
 
         Args:
-            name: Hub id, folder, or file; see ``swin2sr.checkpoints.backbones.load_backbone``.
+            name: Hub id, folder, or file; see ``swin2sr.backbones.load.load_backbone``.
             num_labels, id2label, label2id, problem_type: replace what the configuration says.
             ignore_mismatched_sizes: initialise the classifier afresh when the weights have one for
                 another number of classes.

@@ -1,11 +1,11 @@
-"""Weights: which are published, where they are, whether they are sound, and what they are named."""
+"""Checkpoints: published ones, downloads and cache, reading, key mapping, detection, loading."""
 
 from swin2sr.checkpoints.cache import is_here
-from swin2sr.checkpoints.describe import describe, require, task_of
-from swin2sr.checkpoints.detect import check, detect
-from swin2sr.checkpoints.entry import TASKS, Entry
+from swin2sr.checkpoints.detect import detect
+from swin2sr.checkpoints.entry import TASKS, Entry, describe, task_of
 from swin2sr.checkpoints.key_mapping import to_hub, to_native, to_original
-from swin2sr.checkpoints.load import Checkpoint, load, package
+from swin2sr.checkpoints.load import Checkpoint, check, load
+from swin2sr.checkpoints.packaging import package
 from swin2sr.checkpoints.read_weights import read_state_dict
 from swin2sr.checkpoints.registry import find, list_models
 
@@ -22,7 +22,6 @@ __all__ = [
     "load",
     "package",
     "read_state_dict",
-    "require",
     "task_of",
     "to_hub",
     "to_native",

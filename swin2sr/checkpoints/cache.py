@@ -1,8 +1,8 @@
-"""Where fetched files are kept, and how they get there: the Hub's cache and one for release pages.
+"""Cache of downloaded files: the Hub's, and one of our own for release pages.
 
 Files of the Hub lie where its library and transformers keep them, so that what one has fetched all
 of them have. The library answers the questions (what is cached, at which commit, how large); the
-bytes are moved by ``transfer``, and enter the cache only with the right hash.
+bytes are moved by ``download``, and enter the cache only with the right hash.
 
 Source: huggingface_hub's guide "Understand caching".
 """
@@ -14,7 +14,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -22,14 +22,15 @@ from swin2sr.checkpoints.download import (
     DEADLINE,
     OFFLINE_REMEDY,
     Transfer,
-    Watch,
+    Watchdog,
     partials,
-    persist,
+    remove_stale_partials,
     require_room,
-    sweep,
+    retry,
     watched,
 )
-from swin2sr.checkpoints.entry import Entry
+from swin2sr.checkpoints.entry import Entry, Origin
+from swin2sr.checkpoints.read_weights import Weights, read_weights
 from swin2sr.errors import WeightsError
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -37,7 +38,7 @@ SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class HubFile:
-    """One file of a Hub repository, at a commit or the head of a branch (None: "main")."""
+    """File of a Hub repository, at a commit or the head of a branch (None: "main")."""
 
     repo: str
     filename: str
@@ -49,11 +50,11 @@ class HubFile:
 
     @property
     def folder(self) -> Path:
-        """Where the cache keeps this repository."""
+        """Folder of this repository in the cache."""
         return self.cache / f"models--{self.repo.replace('/', '--')}"
 
     def cached(self) -> Path | None:
-        """The file, if it is in the cache; asks nobody."""
+        """Path of the file if it is in the cache; asks nobody."""
         from huggingface_hub import try_to_load_from_cache
 
         found = try_to_load_from_cache(
@@ -72,13 +73,13 @@ class HubFile:
         """
         return watched(lambda watch: self._fetch(sha256, watch), self, deadline)
 
-    def _fetch(self, sha256: str | None, watch: Watch) -> Path:
+    def _fetch(self, sha256: str | None, watch: Watchdog) -> Path:
         from huggingface_hub import get_hf_file_metadata, hf_hub_url
         from huggingface_hub.utils import build_hf_headers
 
         endpoint = os.environ.get("HF_ENDPOINT", "").rstrip("/") or None
         url = hf_hub_url(self.repo, self.filename, revision=self.revision, endpoint=endpoint)
-        facts = persist(
+        facts = retry(
             lambda: get_hf_file_metadata(url, timeout=watch.timeout, endpoint=endpoint), watch
         )
         watch.progress()
@@ -94,7 +95,7 @@ class HubFile:
         blob.parent.mkdir(parents=True, exist_ok=True)
         pointer.parent.mkdir(parents=True, exist_ok=True)
         with self._locked(blob, watch):
-            sweep(blob.parent)
+            remove_stale_partials(blob.parent)
             if not blob.is_file():
                 at_hub = urlsplit(facts.location).netloc == urlsplit(url).netloc
                 own_word = facts.etag if SHA256.fullmatch(facts.etag) else None
@@ -115,8 +116,8 @@ class HubFile:
         return pointer
 
     @contextmanager
-    def _locked(self, blob: Path, watch: Watch) -> Iterator[None]:
-        """The Hub library's own lock on a blob; waits while another process is moving it."""
+    def _locked(self, blob: Path, watch: Watchdog) -> Iterator[None]:
+        """Lock of the Hub's library on a blob; waits while another process is moving it."""
         from filelock import Timeout
         from huggingface_hub.utils import WeakFileLock
 
@@ -139,7 +140,7 @@ class HubFile:
 
 @dataclass(frozen=True)
 class ReleaseFile:
-    """One file behind a fixed address, kept in a folder of our own."""
+    """File behind a fixed address, kept in a folder of our own."""
 
     url: str
     cache: Path
@@ -149,26 +150,103 @@ class ReleaseFile:
 
     @property
     def path(self) -> Path:
-        """Where the file is kept: by release and name."""
+        """Path in the cache: by release and name."""
         return self.cache.joinpath(*self.url.split("/")[-2:])
 
     def cached(self) -> Path | None:
-        """The file, if it is in the cache."""
+        """Path of the file if it is in the cache."""
         return self.path if self.path.is_file() else None
 
     def fetch(self, *, sha256: str | None = None, deadline: float = DEADLINE) -> Path:
         """Download into the cache; as ``HubFile.fetch``."""
         return watched(lambda watch: self._fetch(sha256, watch), self, deadline)
 
-    def _fetch(self, sha256: str | None, watch: Watch) -> Path:
+    def _fetch(self, sha256: str | None, watch: Watchdog) -> Path:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        sweep(self.path.parent)
+        remove_stale_partials(self.path.parent)
         Transfer(self.url, self.path, wanted=self, watch=watch, sha256=sha256).run()
         return self.path
 
 
+@dataclass(frozen=True)
+class Downloader:
+    """Files of the Hub and of release pages, cached or fetched as the caller of ``load`` wants."""
+
+    revision: str | None
+    cache_dir: str | os.PathLike[str] | None
+    local_files_only: bool
+    deadline: float
+
+    def hub_file(self, repo: str, filename: str, pinned: str | None = None) -> HubFile:
+        """File of a Hub repository, at the revision asked for or else the pinned one."""
+        return HubFile(repo, filename, self.revision or pinned, hub_cache(self.cache_dir))
+
+    def fetch(self, file: HubFile | ReleaseFile, sha256: str | None = None) -> Path:
+        """Download into the cache; see ``HubFile.fetch``."""
+        refuse_offline(file, local_files_only=self.local_files_only)
+        return file.fetch(sha256=sha256, deadline=self.deadline)
+
+    def read(
+        self, file: HubFile | ReleaseFile, sha256: str | None = None
+    ) -> tuple[Weights, Origin, Path]:
+        """Read the cached file, or a fresh one; a damaged one is removed and fetched once more.
+
+        Args:
+            file: of weights.
+            sha256: what it must have; None takes the Hub's own word where it gives one.
+        Raises:
+            WeightsError: as ``load``.
+        """
+        path = file.cached()
+        damaged: WeightsError | None = None
+        if path is not None:
+            try:
+                return _open(file, path, sha256), "cache", path
+            except WeightsError as error:
+                if not _is_damaged(file, error):
+                    raise
+                damaged = error
+        try:
+            path = self.fetch(file, sha256)
+        except WeightsError as error:
+            if damaged is None:
+                raise
+            raise WeightsError(
+                f"The cached copy of {file} was damaged and removed. {error.message}",
+                code=error.code,
+                remedy=error.remedy,
+            ) from damaged
+        weights = _open(file, path, sha256)
+        if damaged is not None:
+            note = "The cached file was damaged; it was fetched again."
+            weights = replace(weights, notes=(note, *weights.notes))
+        return weights, "hub", path
+
+
+def _open(file: HubFile | ReleaseFile, path: Path, sha256: str | None) -> Weights:
+    """Read a cached file, held against a hash; a damaged one is taken out of the cache."""
+    promised = promised_hash(path) if isinstance(file, HubFile) else None
+    try:
+        return read_weights(path, sha256=sha256 or promised)
+    except WeightsError as error:
+        if _is_damaged(file, error):
+            forget(path)
+        raise
+
+
+def _is_damaged(file: HubFile | ReleaseFile, error: WeightsError) -> bool:
+    """Tell a damaged cached file from a fault of what is published.
+
+    In the folder of release pages, which is ours alone and knows no hashes, also what no longer
+    is a file of weights.
+    """
+    return error.code == "hash_mismatch" or (
+        error.code == "not_weights" and isinstance(file, ReleaseFile)
+    )
+
+
 def hub_cache(cache_dir: str | os.PathLike[str] | None) -> Path:
-    """The folder of the Hub's cache: as given, or where its library keeps it."""
+    """Folder of the Hub's cache: as given, or where its library keeps it."""
     if cache_dir is not None:
         return _expanded(cache_dir)
     from huggingface_hub import constants
@@ -177,7 +255,7 @@ def hub_cache(cache_dir: str | os.PathLike[str] | None) -> Path:
 
 
 def release_cache(cache_dir: str | os.PathLike[str] | None) -> Path:
-    """The folder of files from release pages: as given, or in the user's cache folder."""
+    """Folder of files from release pages: as given, or in the user's cache folder."""
     if cache_dir is not None:
         return _expanded(cache_dir) / "releases"
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
@@ -185,12 +263,12 @@ def release_cache(cache_dir: str | os.PathLike[str] | None) -> Path:
 
 
 def _expanded(folder: str | os.PathLike[str]) -> Path:
-    """With ``~`` resolved; unlike ``Path.expanduser`` without an error where there is no home."""
+    """Path with ``~`` resolved; unlike ``Path.expanduser`` no error where there is no home."""
     return Path(os.path.expanduser(folder))
 
 
 def refuse_offline(wanted: object, *, local_files_only: bool) -> None:
-    """Raise the error of a file that is not cached when the network must not be used.
+    """Refuse a file that is not cached when the network must not be used.
 
     Raises:
         WeightsError: "offline", under ``local_files_only`` or HF_HUB_OFFLINE.
@@ -208,7 +286,7 @@ def refuse_offline(wanted: object, *, local_files_only: bool) -> None:
 
 
 def promised_hash(cached: Path) -> str | None:
-    """The sha256 that the Hub gave for a cached file: its blob is named by it."""
+    """Hash (sha256) that the Hub gave for a cached file: its blob is named by it."""
     with suppress(OSError):
         name = cached.readlink().name
         if SHA256.fullmatch(name):
@@ -217,7 +295,7 @@ def promised_hash(cached: Path) -> str | None:
 
 
 def forget(cached: Path) -> None:
-    """Take a damaged file out of the cache, link and content; what cannot be removed stays."""
+    """Remove a damaged file from the cache, link and content; what cannot be removed stays."""
     with suppress(OSError):
         (cached.parent / cached.readlink()).unlink(missing_ok=True)
     with suppress(OSError):
@@ -225,12 +303,12 @@ def forget(cached: Path) -> None:
 
 
 def _plain(name: str) -> str:
-    """A server's word as a file name: nothing that leads elsewhere."""
+    """File name from a server's word: nothing that leads elsewhere."""
     return re.sub(r"[^\w-]", "_", name)[:128]
 
 
 def _point(pointer: Path, blob: Path) -> None:
-    """Show ``blob`` under the file's own name: a relative link, a copy where links are not had."""
+    """Link to ``blob`` under the file's own name; a copy where links are not had."""
     if pointer.exists():
         return
     pointer.unlink(missing_ok=True)  # a link to a blob that was removed
@@ -243,7 +321,7 @@ def _point(pointer: Path, blob: Path) -> None:
 
 
 def is_here(entry: Entry) -> bool:
-    """Whether a published checkpoint can be loaded without the network; asks nobody."""
+    """Tell whether a published checkpoint loads without the network; asks nobody."""
     if entry.url is not None:
         return ReleaseFile(entry.url, release_cache(None)).cached() is not None
     if entry.repo is None:

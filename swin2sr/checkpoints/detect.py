@@ -1,4 +1,4 @@
-"""What network some weights belong to, read off their names and shapes.
+"""Detection of the network that weights belong to, read off their names and shapes.
 
 Small rules, each answering one question (depths, scale, upsampler, ...). What they find is then
 held against the list of every parameter such a network has, name by name and shape by shape.
@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 from torch import Tensor
 
-from swin2sr.checkpoints import key_mapping
-from swin2sr.checkpoints.describe import describe
-from swin2sr.checkpoints.expected_shapes import FEATURES, Shapes, expected_shapes
-from swin2sr.checkpoints.key_mapping import Dialect, Kind
+from swin2sr.checkpoints.entry import describe
+from swin2sr.checkpoints.expected_shapes import (
+    FEATURES,
+    NativeWeights,
+    Shapes,
+    expected_shapes,
+    first_three,
+)
+from swin2sr.checkpoints.key_mapping import KeyFormat, RestorationWeights, native_weights
 from swin2sr.config import GENERATIONS, RestorationConfig, Swin2SRConfig
 from swin2sr.errors import ConfigError, WeightsError
 
 # Other networks that people have lying around, by a name only they use; the first match counts.
-STRANGERS: tuple[tuple[str, str], ...] = (
+OTHER_ARCHITECTURES: tuple[tuple[str, str], ...] = (
     ("HAT", r"layers\.\d+\.residual_group\.(overlap_attn|blocks\.\d+\.conv_block)\..*"),
     ("DAT", r"layers\.\d+\.blocks\.\d+\.attn\.attns\..*"),
     ("ESRGAN", r"(model\.1\.sub\.0\.RDB1|RRDB_trunk\.0\.RDB1|body\.0\.rdb1)\.conv1\..*"),
@@ -36,10 +40,9 @@ STRANGERS: tuple[tuple[str, str], ...] = (
     ),
     ("Real-ESRGAN (compact)", r"body\.\d+\.weight"),
 )
+_SWINIR_SUPERSET = "HAT"  # a SwinIR and more: its head is named as SwinIR's, its scale can be read
 # In the original's code there is one more head; a file with it cannot come from a release.
 UNRELEASED_HEAD = re.compile(r"(?:head\.)?(?:conv_first_hf|layers_hf|groups_hf)\..*")
-_NEXT_OF_KIN = "HAT"  # a SwinIR and more: its head is named as SwinIR's, so its scale can be read
-
 
 # What weights say about a configuration; the window only where the original's buffers are there.
 _VISIBLE = (
@@ -48,197 +51,169 @@ _VISIBLE = (
 )
 _OF_THE_HEAD = ("num_channels_out", "upsampler", "upscale")
 
+# What reading settings off shapes may end in when the weights are not quite such a network's.
+UNREADABLE = (ConfigError, KeyError, IndexError, ValueError, ArithmeticError)
+
 
 def detect(state: Mapping[str, Tensor]) -> tuple[RestorationConfig, tuple[str, ...]]:
-    """The configuration of the network that ``state`` belongs to.
+    """Detect the configuration of the network that ``state`` belongs to.
 
     Args:
-        state: parameters in any dialect, of a whole network or a bare trunk; only names and shapes
+        state: parameters in any layout, of a whole network or a bare trunk; only names and shapes
             are looked at.
     Returns:
         The configuration, and a note for everything that had to be assumed.
     Raises:
         WeightsError: "wrong_model", saying what the weights are instead where that is known.
     """
-    view = _view(state)
+    weights = recognise(state)
     try:
-        config, notes = _read_off(view)
-    except _UNREADABLE as error:
-        generation = GENERATIONS[view.dialect.generation]
-        raise WeightsError(
-            f"These weights are a variant of {generation.network} that this package does not know; "
-            f"against classical x2: {_told(view, generation())}.",
-            code="wrong_model",
-        ) from error
-    check(state, config)
+        config, notes = _read_off(weights)
+    except UNREADABLE as error:
+        usual = GENERATIONS[weights.kind.generation]()
+        fault = weights.mismatch_text(expected_shapes(usual, bare=weights.kind.bare))
+        raise unknown_variant("The file", weights, f"against classical x2: {fault}") from error
+    if not weights.fits(config):
+        raise mismatch_error(weights, config, "what was read off it")
     return config, (f"Read off the weights: {describe(config)}.", *notes)
 
 
-def check(
-    state: Mapping[str, Tensor], config: RestorationConfig, *, source: str = "these weights"
-) -> None:
-    """Hold ``state`` against ``config``: every name and every shape.
+def recognise(state: Mapping[str, Tensor]) -> RestorationWeights:
+    """Translate weights of a restoration network to native names.
 
-    Args:
-        state: parameters in any dialect, of a whole network or a bare trunk.
-        config: what they should fit.
-        source: what to call the weights in the message.
     Raises:
-        WeightsError: "wrong_model"; the message says which settings the weights themselves speak
-            for, counts what is missing, not expected and of another shape, and names the first
-            three of each.
+        WeightsError: "wrong_model" for other weights, saying whose they are where that is known.
     """
-    view = _view(state)
-    if view.dialect.generation != config.generation:
-        raise WeightsError(
-            f"The configuration is for {config.network}; {source} are "
-            f"{GENERATIONS[view.dialect.generation].network} weights.",
-            code="wrong_model",
-        )
-    if sum(config.depths) > len(state):  # never enumerate what a hostile configuration asks for
-        raise WeightsError(
-            f"The configuration asks for {sum(config.depths)} layers; {source} hold only "
-            f"{len(state)} tensors.",
-            code="wrong_model",
-        )
-    told = _told(view, config)
-    if told or view.window not in (None, config.layer_window):
-        raise WeightsError(
-            f"The configuration does not fit {source}: "
-            f"{'; '.join([*_contradictions(view, config), *([told] if told else [])])}.",
-            code="wrong_model",
-        )
-
-
-# What reading settings off shapes may end in when the weights are not quite a Swin2SR's.
-_UNREADABLE = (ConfigError, KeyError, IndexError, ValueError, ArithmeticError)
-
-
-@dataclass(frozen=True)
-class _View:
-    """Names and shapes of some weights, native names as in ``expected_shapes``."""
-
-    dialect: Dialect
-    kind: Kind
-    shapes: Shapes
-    unknown: tuple[str, ...]  # names that no table knows
-    window: int | None  # from the original's buffers
-    windows: int | None  # how many the original's mask has
-
-    def trunk(self, name: str) -> tuple[int, ...]:
-        """Shape of one parameter of the trunk."""
-        return self.shapes[name if self.kind.bare else f"trunk.{name}"]
-
-    def has(self, name: str) -> bool:
-        """Whether the trunk has a parameter."""
-        return (name if self.kind.bare else f"trunk.{name}") in self.shapes
-
-
-def _view(state: Mapping[str, Tensor]) -> _View:
-    dialect = key_mapping.dialect_of(state)
     if any(map(UNRELEASED_HEAD.fullmatch, state)):
         raise WeightsError(
             "These weights have the head 'pixelshuffle_hf', which is not built here: no weights "
             "with it were ever released.",
             code="wrong_model",
         )
-    label = _stranger(state)
-    if dialect is None or label == _NEXT_OF_KIN:
-        raise WeightsError(_introduce(label, state), code="wrong_model")
-    return _look(state, dialect)
+    label = _other_architecture(state)
+    weights = native_weights(state)
+    if weights is None or label == _SWINIR_SUPERSET:
+        raise WeightsError(_other_network_text(label, state), code="wrong_model")
+    return weights
 
 
-def _look(state: Mapping[str, Tensor], dialect: Dialect) -> _View:
-    renamed, unknown = key_mapping.translate(state, dialect, "native")
-    window = windows = None
-    for name, tensor in state.items():
-        if name.endswith("relative_position_index") and tensor.ndim == 2:
-            window = math.isqrt(tensor.shape[0])
-        elif name.endswith("attn_mask") and tensor.ndim == 3:
-            windows = tensor.shape[0]
-    return _View(
-        dialect=dialect,
-        kind=key_mapping.kind_of(state, dialect),
-        shapes={name: tuple(tensor.shape) for name, tensor in renamed.items()},
-        unknown=tuple(unknown),
-        window=window,
-        windows=windows,
+def mismatch_error(
+    weights: RestorationWeights, config: RestorationConfig, source: str
+) -> WeightsError:
+    """Error for weights that do not fit: settings they speak for, names and shapes that differ."""
+    fault = weights.mismatch_text(expected_shapes(config, bare=weights.kind.bare))
+    faults = [*_contradictions(weights, config), *filter(None, [fault])]
+    return WeightsError(
+        f"The configuration does not fit {source}: {'; '.join(faults)}.", code="wrong_model"
     )
 
 
-def _read_off(view: _View) -> tuple[RestorationConfig, tuple[str, ...]]:
-    """Apply the rules; any of ``_UNREADABLE`` when they do not work out."""
+def unknown_variant(source: str, weights: NativeWeights, reason: object) -> WeightsError:
+    """Error for weights whose settings cannot be read off, of a network that is known otherwise."""
+    return WeightsError(
+        f"{source} holds a variant of {weights.network} that this package "
+        f"does not know ({reason}).",
+        code="wrong_model",
+    )
+
+
+# ------------------------------------------------------------------------------------------- rules
+
+
+def _read_off(weights: RestorationWeights) -> tuple[RestorationConfig, tuple[str, ...]]:
+    """Apply the rules; any of ``UNREADABLE`` when they do not work out."""
     notes: list[str] = []
-    depths, heads = _depths(view)
-    width, colours = view.trunk("conv_first.weight")[:2]
-    generation = view.dialect.generation
-    window = view.window or _window_of_table(view) or 8
-    if view.window is None and generation == 2:
+    shapes, kind = _trunk(weights), weights.kind
+    depths, heads = layers_and_heads(shapes, "groups", kind.generation)
+    width, colours = shapes["conv_first.weight"][:2]
+    window = weights.window or window_of_table(shapes.get(f"groups.{BLOCK_0}.position.table")) or 8
+    if weights.window is None and kind.generation == 2:
         notes.append("The window size is not in the weights: 8 is assumed.")
     if window == 7:
         notes.append("A window of 7 is taken to mean pixel values of 0..255 inside (img_range).")
-    upsampler = view.kind.head
+    upsampler, scale, colours_out = kind.head, 2, colours
     if upsampler is None:
         notes.append("These weights have no reconstruction head.")
-        upsampler, scale, colours_out = "pixelshuffle", 2, colours
+        upsampler = "pixelshuffle"
     else:
-        scale, colours_out = _scale(view, colours)
-    config = GENERATIONS[generation](
-        image_size=_image_size(view, window, depths),
+        scale, colours_out = _scale(weights, colours)
+    config = GENERATIONS[kind.generation](
+        image_size=_image_size(weights, window, depths),
         num_channels=colours,
         num_channels_out=colours_out,
         embed_dim=width,
         depths=depths,
         num_heads=heads,
         window_size=window,
-        mlp_ratio=_ratio(view.trunk("groups.0.blocks.0.mlp.fc1.weight")[0], width),
-        qkv_bias=view.has("groups.0.blocks.0.attention.q_bias")
-        or view.has("groups.0.blocks.0.attention.qkv.bias"),
-        use_absolute_embeddings=view.has("absolute_position"),
+        mlp_ratio=mlp_ratio(shapes["groups.0.blocks.0.mlp.fc1.weight"][0], width),
+        qkv_bias=has_qkv_bias(shapes, "groups"),
+        use_absolute_embeddings="absolute_position" in shapes,
         upscale=scale,
         img_range=255.0 if window == 7 else 1.0,
-        resi_connection="3conv" if view.has("conv_after_body.0.weight") else "1conv",
+        resi_connection="3conv" if "conv_after_body.0.weight" in shapes else "1conv",
         upsampler=upsampler,
     )
     return config, tuple(notes)
 
 
-def _window_of_table(view: _View) -> int | None:
-    """Side of the window for which SwinIR's table of biases, (2 * window - 1)^2 long, is made."""
-    name = "groups.0.blocks.0.attention.position.table"
-    return (math.isqrt(view.trunk(name)[0]) + 1) // 2 if view.has(name) else None
+def _trunk(weights: RestorationWeights) -> Shapes:
+    """Shapes of a trunk's parameters, without the prefix they have beside a head."""
+    shapes = weights.shapes
+    return {name.removeprefix("trunk."): shape for name, shape in shapes.items()}
 
 
-def _depths(view: _View) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Layers and heads of each group: count, and the shapes of the temperatures or the biases."""
-    ending, axis = {1: ("position.table", 1), 2: ("logit_scale", 0)}[view.dialect.generation]
-    pattern = re.compile(rf"(?:trunk\.)?groups\.(\d+)\.blocks\.(\d+)\.attention\.{ending}")
-    layers: dict[int, int] = {}
-    for match in filter(None, map(pattern.fullmatch, view.shapes)):
-        layers[int(match[1])] = layers.get(int(match[1]), 0) + 1
-    order = sorted(layers)
-    heads = (view.trunk(f"groups.{i}.blocks.0.attention.{ending}")[axis] for i in order)
-    return tuple(layers[i] for i in order), tuple(heads)
+BLOCK_0 = "0.blocks.0.attention"  # of the first group or stage
 
 
-def _ratio(hidden: int, width: int) -> float:
-    """The ``mlp_ratio`` that gives exactly ``hidden`` when multiplied and cut off."""
+def layers_and_heads(
+    shapes: Shapes, groups: str, generation: int
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Count the layers of each group or stage, and read its heads off temperatures or biases.
+
+    Raises:
+        KeyError: a group is missing.
+    """
+    ending, axis = {1: ("position.table", 1), 2: ("logit_scale", 0)}[generation]
+    pattern = re.compile(rf"{groups}\.(\d+)\.blocks\.\d+\.attention\.{re.escape(ending)}")
+    heads: dict[int, list[int]] = {}
+    for name, shape in shapes.items():
+        if match := pattern.fullmatch(name):
+            heads.setdefault(int(match[1]), []).append(shape[axis])
+    found = [heads[group] for group in range(len(heads))]
+    return tuple(map(len, found)), tuple(group[0] for group in found)
+
+
+def window_of_table(table: tuple[int, ...] | None) -> int | None:
+    """Side of the window that a table of (2 * window - 1)^2 biases is made for."""
+    return (math.isqrt(table[0]) + 1) // 2 if table else None
+
+
+def has_qkv_bias(shapes: Shapes, groups: str) -> bool:
+    """Tell whether the first layer's queries have a bias, in either generation."""
+    return any(f"{groups}.{BLOCK_0}.{name}" in shapes for name in ("q_bias", "qkv.bias"))
+
+
+def mlp_ratio(hidden: int, width: int) -> float:
+    """Smallest ``mlp_ratio`` that gives ``hidden`` when multiplied and cut off."""
     ratio = hidden / width
-    return ratio if int(ratio * width) == hidden else (hidden + 0.5) / width
+    return ratio if int(ratio * width) == hidden else math.nextafter(ratio, math.inf)
 
 
-def _image_size(view: _View, window: int, depths: tuple[int, ...]) -> int:
-    if view.windows and math.isqrt(view.windows) ** 2 == view.windows:
-        return math.isqrt(view.windows) * window
-    if view.has("absolute_position"):
-        return math.isqrt(view.trunk("absolute_position")[1])
+def _image_size(weights: RestorationWeights, window: int, depths: tuple[int, ...]) -> int:
+    masks = [b for n, b in weights.buffers.items() if n.endswith("attn_mask") and b.ndim == 3]
+    windows = len(masks[-1]) if masks else 0
+    if windows and math.isqrt(windows) ** 2 == windows:
+        return math.isqrt(windows) * window
+    shapes = _trunk(weights)
+    if "absolute_position" in shapes:
+        return math.isqrt(shapes["absolute_position"][1])
     # Where buffers were kept but no mask is among them, no layer is shifted: one window is all.
-    return window if view.window and not view.windows and max(depths) > 1 else 64
+    return window if weights.window and not windows and max(depths) > 1 else 64
 
 
-def _scale(view: _View, colours: int) -> tuple[int, int]:
-    """(factor, colours out) of the head."""
-    shapes, upsampler = view.shapes, view.kind.head
+def _scale(weights: RestorationWeights, colours: int) -> tuple[int, int]:
+    """Read (factor, colours out) off the head."""
+    shapes, upsampler = weights.shapes, weights.kind.head
     if upsampler == "pixelshuffledirect":
         channels = shapes["head.upsample.0.weight"][0]
         for colours_out in (colours, 3, 1):
@@ -261,39 +236,14 @@ def _scale(view: _View, colours: int) -> tuple[int, int]:
 # ----------------------------------------------------------------------------------- what to report
 
 
-def _told(view: _View, config: RestorationConfig) -> str:
-    """How names and shapes differ from what ``config`` asks for; "" when they do not."""
-    expected = expected_shapes(config, bare=view.kind.bare)
-
-    def named(names: Iterable[str]) -> list[str]:
-        return [key_mapping.name_in(view.dialect.layout, name, view.kind) for name in names]
-
-    missing = named(name for name in expected if name not in view.shapes)
-    extra = [*view.unknown, *named(name for name in view.shapes if name not in expected)]
-    other = [name for name, shape in view.shapes.items() if expected.get(name, shape) != shape]
-    told = [
-        f"{len(names)} {fault} ({key_mapping.first_three(names)})"
-        for names, fault in ((missing, "missing"), (extra, "not expected"))
-        if names
-    ]
-    if other:
-        shapes = [
-            f"{label} is {view.shapes[name]} and should be {expected[name]}"
-            for label, name in zip(named(other[:3]), other[:3], strict=True)
-        ]
-        more = ", ..." if len(other) > 3 else ""
-        told.append(f"{len(other)} of another shape ({', '.join(shapes)}{more})")
-    return ", ".join(told)
-
-
-def _contradictions(view: _View, config: RestorationConfig) -> list[str]:
+def _contradictions(weights: RestorationWeights, config: RestorationConfig) -> list[str]:
     """Settings that the weights speak for and the configuration against."""
     try:
-        seen, _ = _read_off(view)
-    except _UNREADABLE:
+        seen, _ = _read_off(weights)
+    except UNREADABLE:
         return []
-    names = [name for name in _VISIBLE if not (view.kind.bare and name in _OF_THE_HEAD)]
-    if view.window is not None and view.window != config.layer_window:
+    names = [name for name in _VISIBLE if not (weights.kind.bare and name in _OF_THE_HEAD)]
+    if weights.window is not None and weights.window != config.layer_window:
         names.append("window_size")
     return [
         f"{name} is {getattr(seen, name)!r} in the weights, {getattr(config, name)!r} in the "
@@ -303,29 +253,31 @@ def _contradictions(view: _View, config: RestorationConfig) -> list[str]:
     ]
 
 
-def _stranger(state: Mapping[str, Tensor]) -> str | None:
-    """The other network that ``state`` is known to be, if it is one."""
-    for label, pattern in STRANGERS:
+def _other_architecture(state: Mapping[str, Tensor]) -> str | None:
+    """Name of the other network that ``state`` is known to be, if it is one."""
+    for label, pattern in OTHER_ARCHITECTURES:
         known = re.compile(pattern)
         if any(map(known.fullmatch, state)):
             return label
     return None
 
 
-def _introduce(label: str | None, state: Mapping[str, Tensor]) -> str:
-    """What weights that are no restoration network of ours are, and how far from Swin2SR."""
+def _other_network_text(label: str | None, state: Mapping[str, Tensor]) -> str:
+    """Sentence on weights that are no restoration network of ours, and what they lack."""
     if label is None:
         return (
             f"These {len(state)} tensors are not Swin2SR or SwinIR weights, nor another network "
-            f"that this package knows by name (first: {key_mapping.first_three(list(state))})."
+            f"that this package knows by name (first: {first_three(list(state))})."
         )
-    view = _look(state, Dialect("original", 2))
+    weights = native_weights(state, KeyFormat("original", 2))
+    assert weights is not None
     config, scale = Swin2SRConfig(), ""
-    if label == _NEXT_OF_KIN and view.kind.head is not None:
+    if label == _SWINIR_SUPERSET and weights.kind.head is not None:
         try:
-            factor, _ = _scale(view, 3)
-            config = config.replace(upsampler=view.kind.head, upscale=factor)
+            factor, _ = _scale(weights, 3)
+            config = config.replace(upsampler=weights.kind.head, upscale=factor)
             scale = f" x{factor}"
-        except _UNREADABLE:
+        except UNREADABLE:
             pass
-    return f"This is {label}{scale}, not Swin2SR or SwinIR: {_told(view, config)}."
+    fault = weights.mismatch_text(expected_shapes(config, bare=weights.kind.bare))
+    return f"This is {label}{scale}, not Swin2SR or SwinIR: {fault}."

@@ -1,4 +1,4 @@
-"""Move one file here from a server: watched, capped, hashed, and put in place whole or not at all.
+"""Download of one file: under a deadline, capped, hashed, put in place whole or not at all.
 
 A transfer runs in a thread of its own. Whoever waits for it waits as long as there is progress, and
 gives up ``deadline`` seconds after the last one; the Hub library's own download has no such limit,
@@ -38,11 +38,11 @@ ROOM_REMEDY = "Choose another cache folder (cache_dir, HF_HOME)."
 
 
 class AbandonedError(Exception):
-    """Ends a transfer that nobody waits for any more; never leaves its thread."""
+    """End of a transfer that nobody waits for any more; never leaves its thread."""
 
 
-class Watch:
-    """What a transfer and the one who waits for it tell each other."""
+class Watchdog:
+    """Watchdog of a transfer: its progress, and the word to give up, between two threads."""
 
     def __init__(self, deadline: float) -> None:
         self.timeout = min(SOCKET_TIMEOUT, deadline)
@@ -54,7 +54,7 @@ class Watch:
         self.error: BaseException | None = None
 
     def progress(self) -> None:
-        """Note that something moved; raises AbandonedError when nobody waits any more."""
+        """Note progress; raises AbandonedError when nobody waits any more."""
         self.moved = time.monotonic()
         self.pause(0.0)
 
@@ -64,20 +64,20 @@ class Watch:
             raise AbandonedError
 
 
-def watched(work: Callable[[Watch], Path], wanted: object, deadline: float) -> Path:
+def watched(work: Callable[[Watchdog], Path], wanted: object, deadline: float) -> Path:
     """Run ``work`` in a thread for as long as it makes progress.
 
     The thread is a daemon: a name lookup that hangs cannot be interrupted, and must not keep the
     program from ending.
 
     Args:
-        work: does the transfer, calls ``Watch.progress`` as it moves on, returns the file.
+        work: does the transfer, calls ``Watchdog.progress`` as it moves on, returns the file.
         wanted: what to call the file in messages.
         deadline: seconds without progress after which to give up.
     Raises:
         WeightsError: offline, not_found, download or hash_mismatch.
     """
-    watch = Watch(deadline)
+    watch = Watchdog(deadline)
 
     def run() -> None:
         try:
@@ -101,13 +101,13 @@ def watched(work: Callable[[Watch], Path], wanted: object, deadline: float) -> P
     if isinstance(watch.error, WeightsError):
         raise watch.error
     if watch.error is not None:
-        raise explained(watch.error, wanted) from watch.error
+        raise to_weights_error(watch.error, wanted) from watch.error
     return watch.path
 
 
 @dataclass
 class Transfer:
-    """One file on its way.
+    """Transfer of one file.
 
     Args:
         url: where from; redirects are followed.
@@ -122,7 +122,7 @@ class Transfer:
     url: str
     target: Path
     wanted: object
-    watch: Watch
+    watch: Watchdog
     size: int | None = None
     sha256: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -132,7 +132,7 @@ class Transfer:
 
         Raises:
             WeightsError: not_found, download or hash_mismatch; also raw errors of the client and
-                the disk, for ``explained``.
+                the disk, for ``to_weights_error``.
         """
         name = f"{self.target.name}.{uuid.uuid4().hex[:8]}.incomplete"
         partial = self.target.with_name(name)
@@ -154,7 +154,7 @@ class Transfer:
             partial.unlink(missing_ok=True)
 
     def _receive(self, partial: Path) -> str:
-        """Write ``partial``, going on where a connection broke; returns the sha256 of all of it."""
+        """Write ``partial``, resuming where a connection broke; return the sha256 of all of it."""
         digest, received, left = hashlib.sha256(), 0, ATTEMPTS
         with partial.open("wb") as file:
             while True:
@@ -183,7 +183,7 @@ class Transfer:
         return digest.hexdigest()
 
     def _chunks(self, received: int) -> Iterator[tuple[int, bytes]]:
-        """(position, bytes) as they arrive, from ``received`` on where the server can do that."""
+        """Yield (position, bytes) as they arrive, from ``received`` on where the server can."""
         from huggingface_hub import get_session
 
         headers = {**self.headers, "Accept-Encoding": "identity"}
@@ -193,7 +193,7 @@ class Transfer:
         request = session.stream("GET", self.url, headers=headers, timeout=self.watch.timeout)
         with request as response:
             if response.status_code >= 400:
-                raise refusal(response.status_code, self.wanted)
+                raise http_error(response.status_code, self.wanted)
             if self.url.startswith("https:") and response.url.scheme != "https":
                 raise WeightsError(
                     f"{self.wanted} leads to an address without encryption.", code="download"
@@ -237,7 +237,7 @@ def partials(folder: Path) -> list[Path]:
     return [path for path in folder.glob("*.incomplete") if path.is_file()]
 
 
-def sweep(folder: Path) -> None:
+def remove_stale_partials(folder: Path) -> None:
     """Remove what killed processes left: partial files that nobody has written to for long."""
     for path in partials(folder):
         with suppress(OSError):
@@ -249,18 +249,18 @@ def sweep(folder: Path) -> None:
 
 
 def _is(error: BaseException, *names: str) -> bool:
-    """By class name: the Hub's library moved from httpx to httpx2 between two releases."""
+    """Compare class names: the Hub's library moved from httpx to httpx2 between two releases."""
     return any(kind.__name__ in names for kind in type(error).__mro__)
 
 
 def broke_off(error: BaseException) -> bool:
-    """A connection that stood and ended; one that never stood is not tried again."""
+    """Tell a connection that stood and ended; one that never stood is not tried again."""
     names = ("ReadError", "RemoteProtocolError", "CloseError", "WriteError", "ReadTimeout")
     return isinstance(error, ConnectionResetError) or _is(error, *names)
 
 
-def persist(question: Callable[[], Any], watch: Watch) -> Any:
-    """Ask again when the connection breaks off before the answer, but not when it is silent."""
+def retry(question: Callable[[], Any], watch: Watchdog) -> Any:
+    """Retry when the connection breaks off before the answer, but not when it is silent."""
     for left in range(ATTEMPTS - 1, 0, -1):
         try:
             return question()
@@ -271,8 +271,8 @@ def persist(question: Callable[[], Any], watch: Watch) -> Any:
     return question()
 
 
-def refusal(status: int, wanted: object) -> WeightsError:
-    """The error for an HTTP status of 400 or more."""
+def http_error(status: int, wanted: object) -> WeightsError:
+    """Error for an HTTP status of 400 or more."""
     sentences: dict[int, tuple[str, str]] = {
         401: ("needs a token, or the one that was sent is not valid", "Run 'hf auth login'."),
         403: ("is not open to you", "Accept its terms on its page, or use another token."),
@@ -286,14 +286,14 @@ def refusal(status: int, wanted: object) -> WeightsError:
     return WeightsError(f"{wanted} {sentence}.", code=code, remedy=remedy)
 
 
-def explained(error: BaseException, wanted: object) -> BaseException:
-    """Our error for whatever a transfer ended in; interruptions stay what they are."""
+def to_weights_error(error: BaseException, wanted: object) -> BaseException:
+    """Error of ours for whatever a transfer ended in; interruptions stay what they are."""
     from huggingface_hub import errors
 
     if not isinstance(error, Exception):
         return error
     if isinstance(error, errors.GatedRepoError):
-        return refusal(403, wanted)
+        return http_error(403, wanted)
     if isinstance(error, errors.RepositoryNotFoundError):
         return WeightsError(
             f"The repository of {wanted} does not exist on the Hub, or is private.",
@@ -307,7 +307,7 @@ def explained(error: BaseException, wanted: object) -> BaseException:
             f"{wanted}: the repository exists, the file does not.", code="not_found"
         )
     if isinstance(error, errors.HfHubHTTPError) and error.response is not None:
-        return refusal(error.response.status_code, wanted)
+        return http_error(error.response.status_code, wanted)
     if isinstance(error, errors.OfflineModeIsEnabled) or _is(error, "ConnectError", "ProxyError"):
         return WeightsError(
             f"Offline, and {wanted} is not in the cache.", code="offline", remedy=OFFLINE_REMEDY
@@ -316,7 +316,7 @@ def explained(error: BaseException, wanted: object) -> BaseException:
 
 
 def _of_the_system(error: Exception, wanted: object) -> WeightsError:
-    """Errors of sockets and disks."""
+    """Error of ours for errors of sockets and disks."""
     if broke_off(error) or _is(error, "TimeoutException", "TransportError"):
         silent = _is(error, "TimeoutException")
         what = "the server does not answer" if silent else "the connection breaks off every time"

@@ -1,4 +1,4 @@
-"""A row of the table of published checkpoints.
+"""Registry entry of a published checkpoint; task and description of a network, in words.
 
 A revision or hash that was not seen is None, never a guess: such a file is loaded with the note
 that it is not pinned.
@@ -11,14 +11,23 @@ from typing import Literal
 
 from swin2sr.config import RestorationConfig
 
-Source = Literal["packaged", "hub", "release"]
+Source = Literal["packaged", "hub", "release"]  # where a published checkpoint is to be had
+Origin = Literal["packaged", "file", "cache", "hub"]  # where weights that were loaded came from
 
+# What the papers trained networks for, by their heads; without one it is the window that tells.
 TASKS = ("classical", "lightweight", "compressed", "realworld", "jpeg", "denoise")
+_TASK_OF_HEAD = {
+    "pixelshuffle": "classical",
+    "pixelshuffledirect": "lightweight",
+    "pixelshuffle_aux": "compressed",
+    "nearest+conv": "realworld",
+}
+_COLOURS = {1: "grey", 3: "colour"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One published checkpoint.
+    """Registry entry: one published checkpoint.
 
     Args:
         name: how it is asked for.
@@ -59,3 +68,18 @@ class Entry:
     trained_on: str
     aliases: tuple[str, ...] = ()
     twins: tuple[str, ...] = ()
+
+
+def task_of(config: RestorationConfig) -> str:
+    """Task that the papers trained a network of this shape for, one of ``TASKS``."""
+    same_size = "jpeg" if config.window_size == 7 else "denoise"
+    return _TASK_OF_HEAD.get(config.upsampler, same_size)
+
+
+def describe(config: RestorationConfig) -> str:
+    """Description in a few words: "SwinIR x4 (classical, colour, 6 groups, 180 features)"."""
+    colour = _COLOURS.get(config.num_channels, f"{config.num_channels} channels")
+    return (
+        f"{config.network} x{config.upscale} ({task_of(config)}, {colour}, {len(config.depths)} "
+        f"groups, {config.embed_dim} features)"
+    )

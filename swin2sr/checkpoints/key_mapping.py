@@ -1,8 +1,8 @@
-"""Three dialects for one network's parameters, and the way from each to each.
+"""Key mapping: the parameter names of a restoration network in three layouts, from each to each.
 
 ``native`` are the names of our own modules, ``original`` those of the authors' ``.pth`` files
 (mv-lab/swin2sr, JingyunLiang/SwinIR), ``hub`` those that transformers writes. Every parameter is
-one row of a table, its name in the three dialects side by side; translating is looking up a row.
+one row of a table, its name in the three layouts side by side; translating is looking up a row.
 Two things are not renames: transformers keeps query, key and value apart, and the originals store
 buffers that follow from the configuration (dropped on the way in, computed again on the way out).
 transformers has no SwinIR: its hub names are the original's, which other programs read.
@@ -13,23 +13,29 @@ Source: parameter names of mv-lab/swin2sr ``models/network_swin2sr.py``, Jingyun
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Literal
 
 import torch
 from torch import Tensor
 
+from swin2sr.checkpoints.expected_shapes import (
+    NativeWeights,
+    State,
+    expected_shapes,
+    first_three,
+)
 from swin2sr.config import GENERATIONS, RestorationConfig
 from swin2sr.errors import ConfigError, WeightsError
 from swin2sr.nn.position import relative_coordinates, relative_index
 from swin2sr.nn.windows import shift_masks
 
 Layout = Literal["native", "original", "hub"]
-State = dict[str, Tensor]
-Row = tuple[str, str, str]  # one name in the dialects of LAYOUTS, in their order
+Row = tuple[str, str, str]  # one name in each of LAYOUTS, in their order
 
 LAYOUTS: tuple[Layout, ...] = ("native", "original", "hub")
 PARTS = ("query", "key", "value")  # the order of the rows in one qkv matrix
@@ -83,20 +89,19 @@ TABLE: tuple[Row, ...] = (  # attention of the first
 ATTENTION = {1: TABLE, 2: COSINE}
 
 
-def joined(prefixes: Row, rows: Iterable[Row]) -> tuple[Row, ...]:
-    """The rows with each dialect's own prefix."""
+def with_prefix(prefixes: Row, rows: Iterable[Row]) -> tuple[Row, ...]:
+    """Rows with each layout's own prefix."""
     native, original, hub = prefixes
     return tuple((native + row[0], original + row[1], hub + row[2]) for row in rows)
 
 
-def _groups(prefixes: Row, attention: tuple[Row, ...]) -> tuple[Row, ...]:
-    """Rows of a list of residual groups that lies at ``prefixes``."""
-    return joined(prefixes, GROUP + joined(BLOCK_PREFIXES, BLOCK + attention))
-
-
 # By generation; a first one has no projections, and those rows find nothing there.
 TRUNKS = {
-    generation: BODY + _groups(("groups", "layers", "encoder.stages"), attention)
+    generation: BODY
+    + with_prefix(
+        ("groups", "layers", "encoder.stages"),
+        GROUP + with_prefix(BLOCK_PREFIXES, BLOCK + attention),
+    )
     for generation, attention in ATTENTION.items()
 }
 
@@ -133,30 +138,30 @@ _FIRST = dict(zip(LAYOUTS, (name.replace("*", "weight") for name in BODY[0]), st
 
 
 @dataclass(frozen=True)
-class Dialect:
-    """In whose names some weights are written, and of which generation their network is."""
+class KeyFormat:
+    """Layout of parameter names, and the generation of the network they belong to."""
 
     layout: Layout
     generation: int
 
 
-# Names that only a file in this dialect has, all of them; with or without a head around the trunk.
+# Keys that only a file in this format has, all of them; with or without a head around the trunk.
 _GROUP_0 = "groups.0.blocks.0.attention"
 _LAYER_0 = "layers.0.residual_group.blocks.0.attn"
-LANDMARKS: tuple[tuple[Dialect, tuple[str, ...]], ...] = (
-    (Dialect("native", 2), ("trunk.conv_first.weight", f"trunk.{_GROUP_0}.logit_scale")),
-    (Dialect("native", 2), ("conv_first.weight", f"{_GROUP_0}.logit_scale")),
-    (Dialect("native", 1), ("trunk.conv_first.weight", f"trunk.{_GROUP_0}.position.table")),
-    (Dialect("native", 1), ("conv_first.weight", f"{_GROUP_0}.position.table")),
-    (Dialect("hub", 2), ("swin2sr.first_convolution.weight",)),
+FORMAT_KEYS: tuple[tuple[KeyFormat, tuple[str, ...]], ...] = (
+    (KeyFormat("native", 2), ("trunk.conv_first.weight", f"trunk.{_GROUP_0}.logit_scale")),
+    (KeyFormat("native", 2), ("conv_first.weight", f"{_GROUP_0}.logit_scale")),
+    (KeyFormat("native", 1), ("trunk.conv_first.weight", f"trunk.{_GROUP_0}.position.table")),
+    (KeyFormat("native", 1), ("conv_first.weight", f"{_GROUP_0}.position.table")),
+    (KeyFormat("hub", 2), ("swin2sr.first_convolution.weight",)),
     (
-        Dialect("hub", 2),
+        KeyFormat("hub", 2),
         ("first_convolution.weight", "embeddings.patch_embeddings.projection.weight"),
     ),
-    (Dialect("original", 2), ("conv_first.weight", f"{_LAYER_0}.logit_scale")),
-    (Dialect("original", 1), ("conv_first.weight", f"{_LAYER_0}.relative_position_bias_table")),
+    (KeyFormat("original", 2), ("conv_first.weight", f"{_LAYER_0}.logit_scale")),
+    (KeyFormat("original", 1), ("conv_first.weight", f"{_LAYER_0}.relative_position_bias_table")),
 )
-WHOLE: Row = ("trunk.", "", "swin2sr.")  # before the trunk's names in a network with a head
+TRUNK_PREFIXES: Row = ("trunk.", "", "swin2sr.")  # of the trunk's names beside a head
 
 BUFFER = re.compile(
     r"(?:.*\.)?attn(?:\.relative_coords_table|\.relative_position_index|_mask)"
@@ -165,17 +170,49 @@ BUFFER = re.compile(
 )
 
 
-def dialect_of(names: Iterable[str]) -> Dialect | None:
-    """The dialect that parameter names are in; None when they are no restoration network's."""
+@dataclass(frozen=True)
+class NetworkKind:
+    """Network kind: what decides which rows of the tables its names come from.
+
+    Args:
+        generation: of Swin.
+        head: upsampler; None without a head.
+        has_x3_step: the head enlarges by 3 in one convolution.
+        bare: a trunk alone (``Swin2SRModel``), whose names carry no prefix.
+    """
+
+    generation: int
+    head: str | None
+    has_x3_step: bool
+    bare: bool
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RestorationWeights(NativeWeights):
+    """Weights of a restoration network under native names."""
+
+    kind: NetworkKind
+
+    @property
+    def window(self) -> int | None:
+        """Side of the attention window, from the original's buffers; None without them."""
+        indices = [b for n, b in self.buffers.items() if n.endswith("relative_position_index")]
+        return next((math.isqrt(len(b)) for b in reversed(indices) if b.ndim == 2), None)
+
+    def fits(self, config: RestorationConfig) -> bool:
+        """Compare every name and every shape, and the window where it is known."""
+        same = self.shapes == expected_shapes(config, bare=self.kind.bare)
+        return same and not self.unknown and self.window in (None, config.layer_window)
+
+
+def key_format(names: Iterable[str]) -> KeyFormat | None:
+    """Key format of parameter names; None when they are no restoration network's."""
     present = set(names)
-    for dialect, landmarks in LANDMARKS:
-        if present.issuperset(landmarks):
-            return dialect
-    return None
+    return next((found for found, keys in FORMAT_KEYS if present.issuperset(keys)), None)
 
 
 def head_of(state: Mapping[str, Tensor], layout: Layout) -> str | None:
-    """The upsampler whose parameters are in ``state``; None when there are none (a bare trunk)."""
+    """Upsampler whose parameters are in ``state``; None when there are none (a bare trunk)."""
     column = LAYOUTS.index(layout)
     prefix = "head." if layout == "native" else ""
     for upsampler, rows in HEADS.items():
@@ -184,80 +221,87 @@ def head_of(state: Mapping[str, Tensor], layout: Layout) -> str | None:
     return None
 
 
-@dataclass(frozen=True)
-class Kind:
-    """What decides the names of a network: generation, head, a x3 step in it, no head at all."""
-
-    generation: int
-    head: str | None
-    thrice: bool
-    bare: bool
-
-
-def kind_of(state: Mapping[str, Tensor], dialect: Dialect) -> Kind:
-    """Which rows of the tables apply to ``state``."""
-    layout = dialect.layout
-    head = head_of(state, layout)
-    thrice = head is not None and _STEPS[0] in HEADS[head] and _steps_by_three(state, layout)
-    return Kind(dialect.generation, head, thrice, is_bare(state, layout))
-
-
 def is_bare(state: Mapping[str, Tensor], layout: Layout) -> bool:
-    """Whether ``state`` is a trunk alone (``Swin2SRModel``), by the names of the trunk."""
-    prefix = WHOLE[LAYOUTS.index(layout)]
+    """Tell a trunk alone (``Swin2SRModel``) by its names."""
+    prefix = TRUNK_PREFIXES[LAYOUTS.index(layout)]
     return f"{prefix}{_FIRST[layout]}" not in state if prefix else head_of(state, layout) is None
+
+
+def native_weights(
+    state: Mapping[str, Tensor], assumed: KeyFormat | None = None
+) -> RestorationWeights | None:
+    """Translate to native names, keeping apart what has none.
+
+    Args:
+        state: parameters in any layout, of a whole network or a bare trunk.
+        assumed: key format, instead of the one that the names show.
+    Returns:
+        None when the names are in no known format.
+    """
+    found = assumed or key_format(state)
+    if found is None:
+        return None
+    layout, head = found.layout, head_of(state, found.layout)
+    has_x3_step = head is not None and _STEPS[0] in HEADS[head] and _has_x3_step(state, layout)
+    kind = NetworkKind(found.generation, head, has_x3_step, is_bare(state, layout))
+    renamed, unknown = rename(state, _rules(kind, layout, "native"))
+    return RestorationWeights(
+        network=GENERATIONS[found.generation].network,
+        state=renamed,
+        unknown=tuple(unknown),
+        buffers={name: tensor for name, tensor in state.items() if BUFFER.fullmatch(name)},
+        file_key=partial(key_in, _rules(kind, "native", layout)),
+        kind=kind,
+    )
 
 
 def to_native(state: Mapping[str, Tensor]) -> State:
     """Translate to the names of our own modules; the values stay bit for bit.
 
     Args:
-        state: parameters in any of the three dialects, of a whole network or of a bare trunk
+        state: parameters in any of the three layouts, of a whole network or of a bare trunk
             (``Swin2SRModel``, whose names carry no ``trunk.``). Buffers are dropped.
     Raises:
         WeightsError: "wrong_model" when a name belongs to no Swin2SR.
     """
-    dialect = _dialect(state)
-    renamed, unknown = translate(state, dialect, "native")
-    if unknown:
-        network = GENERATIONS[dialect.generation].network
-        raise WeightsError(
-            f"{len(unknown)} of {len(state)} names are not {network}'s: {first_three(unknown)}.",
-            code="wrong_model",
-        )
-    return renamed
+    return _known(state).state
 
 
 def to_hub(state: Mapping[str, Tensor]) -> State:
-    """Translate to the names that transformers reads; from any dialect, bit for bit.
+    """Translate to the names that transformers reads; from any layout, bit for bit.
 
     Raises:
         WeightsError: "wrong_model" when a name belongs to no Swin2SR.
     """
-    native = to_native(state)
-    return translate(native, _dialect(native), "hub")[0]
+    weights = _known(state)
+    return rename(weights.state, _rules(weights.kind, "native", "hub"))[0]
 
 
 def to_original(state: Mapping[str, Tensor], config: RestorationConfig) -> State:
     """Translate to the names of the original, its buffers included, so that it loads strictly.
 
     Args:
-        state: parameters in any of the three dialects.
+        state: parameters in any of the three layouts.
         config: the network's configuration; the buffers follow from it.
     Raises:
         WeightsError: "wrong_model" when a name belongs to no Swin2SR.
         ConfigError: ``image_size`` is not a multiple of the window; the original cannot be built.
     """
-    native = to_native(state)
-    original = translate(native, _dialect(native), "original")[0]
+    weights = _known(state)
+    original = rename(weights.state, _rules(weights.kind, "native", "original"))[0]
     return original | buffers(original, config)
 
 
-def translate(
-    state: Mapping[str, Tensor], source: Dialect, target: Layout
-) -> tuple[State, list[str]]:
-    """Rename ``state``; also return the names that no row knows. See ``rename``."""
-    return rename(state, _rules(kind_of(state, source), source.layout, target))
+def _known(state: Mapping[str, Tensor]) -> RestorationWeights:
+    weights = native_weights(state)
+    if weights is None:
+        raise WeightsError(
+            f"These {len(state)} tensors are no Swin2SR or SwinIR network (first: "
+            f"{first_three(list(state))}).",
+            code="wrong_model",
+        )
+    weights.require_known()
+    return weights
 
 
 def rename(state: Mapping[str, Tensor], rules: Sequence[Rule]) -> tuple[State, list[str]]:
@@ -270,7 +314,7 @@ def rename(state: Mapping[str, Tensor], rules: Sequence[Rule]) -> tuple[State, l
     split: dict[str, State] = {}
     unknown: list[str] = []
     for name, tensor in state.items():
-        found = look_up(name, rules)
+        found = _look_up(name, rules)
         if found is None:
             if not BUFFER.fullmatch(name):
                 unknown.append(name)
@@ -291,23 +335,17 @@ def rename(state: Mapping[str, Tensor], rules: Sequence[Rule]) -> tuple[State, l
     return renamed, unknown
 
 
-def name_in(layout: Layout, native: str, kind: Kind) -> str:
-    """What one native parameter is called in another dialect (for messages)."""
-    found = look_up(native, _rules(kind, "native", layout))
+def key_in(rules: Sequence[Rule], native: str) -> str:
+    """Name of one native parameter in another layout, for messages."""
+    found = _look_up(native, rules)
     return found[0].format(part=PARTS[0], **found[1]) if found else native
 
 
-def first_three(names: Sequence[str]) -> str:
-    """The first three names, made safe to print."""
-    shown = ", ".join(name if name.isprintable() else ascii(name) for name in names[:3])
-    return shown + (", ..." if len(names) > 3 else "")
+Rule = tuple[re.Pattern[str], str]  # pattern of a name in one layout, template of it in another
 
 
-Rule = tuple[re.Pattern[str], str]
-
-
-def look_up(name: str, rules: Sequence[Rule]) -> tuple[str, dict[str, str]] | None:
-    """The template of the first rule that fits ``name``, and what to fill it with."""
+def _look_up(name: str, rules: Sequence[Rule]) -> tuple[str, dict[str, str]] | None:
+    """Find the template of the first rule that fits ``name``, and what to fill it with."""
     for pattern, template in rules:
         match = pattern.fullmatch(name)
         if match:
@@ -316,24 +354,24 @@ def look_up(name: str, rules: Sequence[Rule]) -> tuple[str, dict[str, str]] | No
 
 
 @lru_cache(maxsize=64)
-def _rules(kind: Kind, source: Layout, target: Layout) -> tuple[Rule, ...]:
-    """The table of one kind of network as (pattern of the source's name, target's template)."""
+def _rules(kind: NetworkKind, source: Layout, target: Layout) -> tuple[Rule, ...]:
+    """Rename rules of one kind of network, from one layout to another."""
     column, other = LAYOUTS.index(source), LAYOUTS.index(target)
     trunk = TRUNKS[kind.generation]
-    rows = trunk if kind.bare else joined(WHOLE, trunk)
+    rows = trunk if kind.bare else with_prefix(TRUNK_PREFIXES, trunk)
     if kind.head is not None:
         head = HEADS[kind.head]
-        if kind.thrice:
+        if kind.has_x3_step:
             head = (*_ONE_STEP, *(row for row in head if row not in _STEPS))
-        rows += joined(("head.", "", ""), head)
+        rows += with_prefix(("head.", "", ""), head)
     if kind.generation == 1:  # transformers does not have it
         rows = tuple((native, original, original) for native, original, _ in rows)
     return rules_between((row[column], row[other]) for row in rows)
 
 
 def rules_between(pairs: Iterable[tuple[str, str]]) -> tuple[Rule, ...]:
-    """Pairs of names of a table as (pattern of the one, template of the other)."""
-    return tuple((_pattern(name), _template(other)) for name, other in pairs)
+    """Rename rules from pairs of names in two layouts."""
+    return tuple((_pattern(name), other.replace("*", "{leaf}")) for name, other in pairs)
 
 
 def _pattern(name: str) -> re.Pattern[str]:
@@ -348,31 +386,16 @@ def _pattern(name: str) -> re.Pattern[str]:
     return re.compile(text)
 
 
-def _template(name: str) -> str:
-    return name.replace("*", "{leaf}")
-
-
-def _steps_by_three(state: Mapping[str, Tensor], layout: Layout) -> bool:
-    """Whether there is a single x3 step, whose hub name differs from that of a x2 step."""
+def _has_x3_step(state: Mapping[str, Tensor], layout: Layout) -> bool:
+    """Tell a single x3 step, whose hub name differs from that of a x2 step."""
     if layout == "hub":
         return _ONE_STEP[0][2].replace("*", "weight") in state
     name = ("head." if layout == "native" else "") + "upsample.0.weight"
     return name in state and state[name].shape[0] == 9 * state[name].shape[1]
 
 
-def _dialect(state: Mapping[str, Tensor]) -> Dialect:
-    dialect = dialect_of(state)
-    if dialect is None:
-        raise WeightsError(
-            f"These {len(state)} tensors are no Swin2SR or SwinIR network (first: "
-            f"{first_three(list(state))}).",
-            code="wrong_model",
-        )
-    return dialect
-
-
 def buffers(names: Iterable[str], config: RestorationConfig) -> State:
-    """The buffers that the original keeps in its files, by original name.
+    """Buffers that the original keeps in its files, by original name.
 
     Args:
         names: original parameter names; they say which blocks exist.
@@ -395,7 +418,7 @@ def buffers(names: Iterable[str], config: RestorationConfig) -> State:
     side = 2 * window - 1
     table = relative_coordinates(window).view(1, side, side, 2)
     index = relative_index(window)
-    mask = whole_mask(config.grid_size, window, shift) if shift else None
+    mask = window_masks(config.grid_size, window, shift) if shift else None
     ending = ".attn.proj.weight"
     found: State = {}
     for name in names:
@@ -409,8 +432,8 @@ def buffers(names: Iterable[str], config: RestorationConfig) -> State:
     return found
 
 
-def whole_mask(size: tuple[int, int], window: int, shift: int) -> Tensor:
-    """The masks of all windows of a shifted map of ``size``: (windows, w*w, w*w), 0 or -100."""
+def window_masks(size: tuple[int, int], window: int, shift: int) -> Tensor:
+    """Attention masks of all windows of a shifted map: (windows, w*w, w*w), 0 or -100."""
     last_row, last_column = (
         (torch.arange(side // window) == side // window - 1).long() for side in size
     )

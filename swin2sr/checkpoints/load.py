@@ -1,4 +1,4 @@
-"""From a name or a path to checked weights: packaged, local, cached, or fetched, in this order.
+"""Loading of weights by name or path: packaged, local, cached, or fetched, in this order.
 
 Weights are never guessed: a hash that is known is checked on the bytes that are loaded, names and
 shapes are held against the configuration, and everything that had to be assumed is a note.
@@ -6,40 +6,36 @@ shapes are held against the configuration, and everything that had to be assumed
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from torch import Tensor
 
-from swin2sr.checkpoints import cache, key_mapping, registry
-from swin2sr.checkpoints.cache import HubFile, ReleaseFile
-from swin2sr.checkpoints.detect import check, detect
+from swin2sr.checkpoints import key_mapping, registry
+from swin2sr.checkpoints.cache import Downloader, ReleaseFile, release_cache
+from swin2sr.checkpoints.detect import detect, mismatch_error, recognise
 from swin2sr.checkpoints.download import DEADLINE
-from swin2sr.checkpoints.entry import Entry
-from swin2sr.checkpoints.expected_shapes import count_parameters
+from swin2sr.checkpoints.entry import TASKS, Entry, Origin, describe, task_of
+from swin2sr.checkpoints.key_mapping import RestorationWeights
 from swin2sr.checkpoints.read_weights import Weights, read_bytes, read_weights
-from swin2sr.config import RESTORATION, RestorationConfig, restoration_config
+from swin2sr.config import RESTORATION, Config, RestorationConfig, Swin2SRConfig
 from swin2sr.errors import ConfigError, KindError, WeightsError
-from swin2sr.filesystem import write_bytes
-
-Origin = Literal["packaged", "file", "cache", "hub"]
 
 WEIGHT_NAMES = ("model.safetensors", "pytorch_model.bin")  # in a folder, the first that is there
-SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
+SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".h5")
 MAX_CONFIG = 1_000_000  # bytes
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
 
 
 @dataclass(frozen=True, eq=False)
-class Checkpoint:
-    """Weights that were found, checked and translated.
+class LoadedWeights:
+    """Weights that were found, checked and translated, of a network of either family.
 
     Args:
         config: the network they are for.
@@ -48,31 +44,74 @@ class Checkpoint:
         origin: "packaged", "file", "cache" or "hub" (fetched just now, from the Hub or a release).
         path: the file that was read.
         sha256: of its bytes, hexadecimal.
-        entry: the registry's row, if the weights are a published checkpoint.
         notes: what was assumed, cast or could not be checked; for people.
     """
 
-    config: RestorationConfig
+    config: Any
     state: Mapping[str, Tensor]
     name: str
     origin: Origin
     path: Path
     sha256: str
-    entry: Entry | None = None
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint(LoadedWeights):
+    """Weights of a restoration network; see ``LoadedWeights``.
+
+    Args:
+        entry: the registry's row, if the weights are a published checkpoint.
+    """
+
+    config: RestorationConfig
+    entry: Entry | None = None
 
     @property
     def has_head(self) -> bool:
-        """Whether there is a reconstruction head; without, it is a trunk (``Swin2SRModel``)."""
+        """Tell a whole network from a trunk (``Swin2SRModel``), which has no head."""
         return not key_mapping.is_bare(self.state, "native")
 
+    def check_fits(
+        self, *, scale: int | None = None, task: str | None = None, channels: int | None = None
+    ) -> None:
+        """Refuse a network that is not what was asked for.
 
-@dataclass(frozen=True)
-class _Found:
-    """Where weights lie and what is known about them before they are read."""
+        Args:
+            scale: factor between input and output sides wanted, None for any.
+            task: one of ``TASKS`` wanted, None for any.
+            channels: colours wanted, 1 or 3, None for any.
+        Raises:
+            ConfigError: another scale, task or number of channels; says what the network is.
+        """
+        if (scale, task, channels) == (None, None, None):
+            return
+        if task is not None and task not in TASKS:
+            raise ConfigError(f"task must be one of {', '.join(TASKS)}, got {task!r}.")
+        config = self.config
+        pairs = (
+            ("scale", scale, config.upscale),
+            ("task", task, self.entry.task if self.entry else task_of(config)),
+            ("channels", channels, config.num_channels),
+        )
+        wrong = [f"{what} {wanted!r}" for what, wanted, has in pairs if wanted not in (None, has)]
+        if wrong:
+            raise ConfigError(
+                f"{self.name!r} is {describe(config)}, which does not fit the "
+                f"{' and '.join(wrong)} asked for.",
+                remedy="Choose another model ('swin2sr models' lists them), or ask for what it is.",
+            )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FoundWeights:
+    """Weights as they were read, and what is known about them before they are checked."""
 
     name: str
-    config: RestorationConfig | None = None
+    weights: Weights
+    origin: Origin
+    path: Path
+    config: Any = None
     entry: Entry | None = None
     notes: tuple[str, ...] = ()
 
@@ -102,24 +141,23 @@ def load(
             or bad_values.
         ConfigError: a ``config.json`` that describes no restoration network.
     """
-    if not isinstance(name_or_path, str | os.PathLike):
-        raise KindError(f"Weights are given by name or path, not as {type(name_or_path).__name__}.")
-    name = os.fsdecode(name_or_path)
+    name = require_name(name_or_path)
     entry = registry.find(name) if isinstance(name_or_path, str) else None
-    remote = Remote(revision, cache_dir, local_files_only, deadline)
+    downloader = Downloader(revision, cache_dir, local_files_only, deadline)
     if entry is not None and entry.source == "packaged":
-        checkpoint = _packaged(entry)
+        found = _packaged(entry)
     elif os.path.lexists(name) and (entry is None or _holds_weights(Path(name))):
-        checkpoint = _local(Path(name))
+        found = local_weights(Path(name), WEIGHT_NAMES, RESTORATION, Swin2SRConfig.model_type)
     elif entry is not None:
-        checkpoint = remote.published(entry)
-    elif HUB_ID.fullmatch(name) and not name.lower().endswith(SUFFIXES):
-        checkpoint = remote.any_repository(name)
+        found = _published(entry, downloader)
+    elif is_hub_id(name):
+        found = repository_weights(name, downloader, RESTORATION, Swin2SRConfig.model_type)
     else:
         raise _unknown(name)
-    if revision is not None and checkpoint.origin in ("packaged", "file"):
+    if revision is not None and found.origin in ("packaged", "file"):
         note = f"The revision {revision!r} was ignored: only repositories of the Hub have one."
-        checkpoint = replace(checkpoint, notes=(*checkpoint.notes, note))
+        found = replace(found, notes=(note, *found.notes))
+    checkpoint = _checked(found)
     if need_head and not checkpoint.has_head:
         raise WeightsError(
             f"{checkpoint.name!r} is a trunk without reconstruction head: it makes features, "
@@ -128,6 +166,22 @@ def load(
             remedy=f"Load it as {checkpoint.config.network}Model.",
         )
     return checkpoint
+
+
+def require_name(name_or_path: Any) -> str:
+    """Name or path as text.
+
+    Raises:
+        KindError: neither.
+    """
+    if not isinstance(name_or_path, str | os.PathLike):
+        raise KindError(f"Weights are given by name or path, not as {type(name_or_path).__name__}.")
+    return os.fsdecode(name_or_path)
+
+
+def is_hub_id(name: str) -> bool:
+    """Tell "user/repository" from the path of a file."""
+    return HUB_ID.fullmatch(name) is not None and not name.lower().endswith(SUFFIXES)
 
 
 def _unknown(name: str) -> WeightsError:
@@ -149,22 +203,46 @@ def _unknown(name: str) -> WeightsError:
     )
 
 
-def _checked(found: _Found, weights: Weights, origin: Origin, path: Path) -> Checkpoint:
-    """Hold what was read against its configuration and translate it."""
-    config, notes = found.config, found.notes + weights.notes
+def check(
+    state: Mapping[str, Tensor], config: RestorationConfig, *, source: str = "the file"
+) -> RestorationWeights:
+    """Hold ``state`` against ``config``: every name and every shape.
+
+    Args:
+        state: parameters in any layout, of a whole network or a bare trunk.
+        config: what they should fit.
+        source: what to call the weights in the message.
+    Returns:
+        The weights under native names.
+    Raises:
+        WeightsError: "wrong_model"; the message says which settings the weights themselves speak
+            for, counts what is missing, not expected and of another shape, and names the first
+            three of each.
+    """
+    weights = key_mapping.native_weights(state)
+    if weights is None or weights.unknown:
+        weights = recognise(state)
+    weights.require_network(config, source)
+    if not weights.fits(config):
+        raise mismatch_error(weights, config, source)
+    return weights
+
+
+def _checked(found: FoundWeights) -> Checkpoint:
+    """Hold what was read against its configuration, or else the one read off it."""
+    state, config, notes = found.weights.state, found.config, found.notes + found.weights.notes
     if config is None:
-        config, assumed = detect(weights.state)
+        config, assumed = detect(state)
         notes += assumed
-    else:
-        check(weights.state, config, source=repr(found.name))
-    entry = found.entry or registry.find_by_hash(weights.sha256)
+    native = check(state, config, source=repr(found.name)).state
+    entry = found.entry or registry.find_by_hash(found.weights.sha256)
     return Checkpoint(
         config=config,
-        state=key_mapping.to_native(weights.state),
+        state=native,
         name=entry.name if entry else found.name,
-        origin=origin,
-        path=path,
-        sha256=weights.sha256,
+        origin=found.origin,
+        path=found.path,
+        sha256=found.weights.sha256,
         entry=entry,
         notes=notes,
     )
@@ -173,52 +251,80 @@ def _checked(found: _Found, weights: Weights, origin: Origin, path: Path) -> Che
 # -------------------------------------------------------------------------------- on this machine
 
 
-def _packaged(entry: Entry) -> Checkpoint:
+def _packaged(entry: Entry) -> FoundWeights:
     path = registry.WEIGHTS_FOLDER / entry.filename
     weights = read_weights(path, sha256=entry.sha256)
-    found = _Found(entry.name, entry.config, entry, unpinned(entry.sha256))
-    return _checked(found, weights, "packaged", path)
+    return _of_entry(entry, entry.sha256, weights, "packaged", path)
+
+
+def _of_entry(
+    entry: Entry, sha256: str | None, weights: Weights, origin: Origin, path: Path
+) -> FoundWeights:
+    return FoundWeights(
+        name=entry.name,
+        weights=weights,
+        origin=origin,
+        path=path,
+        config=entry.config,
+        entry=entry,
+        notes=() if sha256 else NOT_PINNED,
+    )
+
+
+# The note for a published file whose bytes cannot be told from others.
+NOT_PINNED = ("The weights are not pinned: no sha256 is published for this file.",)
 
 
 def _holds_weights(path: Path) -> bool:
     return not path.is_dir() or any(os.path.lexists(path / name) for name in WEIGHT_NAMES)
 
 
-def _local(path: Path) -> Checkpoint:
-    """A folder as ``save_pretrained`` writes it, or a file; a configuration beside it is used."""
+def local_weights(
+    path: Path,
+    names: tuple[str, ...],
+    kinds: Mapping[str, type[Config]],
+    usual: str = "",
+    read: Callable[[Path], Weights] = read_weights,
+) -> FoundWeights:
+    """Read a folder as ``save_pretrained`` writes it, or a file, with the configuration beside it.
+
+    Args:
+        path: folder or file.
+        names: files of weights in a folder; the first that is there is read.
+        kinds, usual: as ``read_config``. Beside a file of another name only a ``.json`` of its own
+            name counts, and only where it describes one of ``kinds``.
+        read: reads the file.
+    Raises:
+        WeightsError, ConfigError: as ``load``.
+    """
     if path.is_dir():
-        folder, file = path, next((path / n for n in WEIGHT_NAMES if (path / n).exists()), None)
+        file = next((path / name for name in names if os.path.lexists(path / name)), None)
         if file is None:
             parts = " It holds a checkpoint in parts." if list(path.glob("*.index.json")) else ""
             raise WeightsError(
-                f"The folder {str(path)!r} holds neither {' nor '.join(WEIGHT_NAMES)}.{parts}",
+                f"The folder {str(path)!r} holds none of {', '.join(names)}.{parts}",
                 code="not_found",
             )
         name = path.resolve().name
     else:
-        folder, file, name = path.parent, path, path.stem
-    weights = read_weights(file)
-    if file.name in WEIGHT_NAMES:
-        beside = folder / "config.json"
-        config = _read_config(beside, name) if beside.is_file() else None
-    else:
-        config = _description(file.with_suffix(".json"))
-    return _checked(_Found(name, config), weights, "file", file)
+        file, name = path, path.stem
+    weights, config = read(file), None
+    beside = file.parent / "config.json" if file.name in names else file.with_suffix(".json")
+    if beside.is_file() and (file.name in names or _describes(beside, kinds)):
+        config = read_config(beside, name, kinds, usual)
+    return FoundWeights(name=name, weights=weights, origin="file", path=file, config=config)
 
 
-def _description(path: Path) -> RestorationConfig | None:
-    """The configuration in a file named as the weights, if that is what the file is."""
-    if not path.is_file():
-        return None
+def _describes(path: Path, kinds: Mapping[str, type[Config]]) -> bool:
+    """Tell a configuration from other JSON with the name of the weights."""
     try:
-        described = read_json(path).get("model_type") in RESTORATION
+        return str(read_json(path).get("model_type")) in kinds
     except (ConfigError, WeightsError):
-        return None
-    return _read_config(path, path.stem) if described else None
+        return False
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The values of a ``config.json`` that may be anything.
+    """Read the values of a ``config.json`` that may be anything.
 
     Raises:
         ConfigError: not a JSON object.
@@ -237,189 +343,78 @@ def read_json(path: Path) -> dict[str, Any]:
     return values
 
 
-def _read_config(path: Path, name: str) -> RestorationConfig:
-    """A ``config.json``, or the description of packaged weights, whatever its size and content."""
+def read_config(
+    path: Path, name: str, kinds: Mapping[str, type[Config]], usual: str = ""
+) -> Config:
+    """Read a ``config.json``, or the description of packaged weights, whatever its content.
+
+    Args:
+        path: the file.
+        name: what to call the network in messages.
+        kinds: configuration classes that serve, by "model_type".
+        usual: the type where the file names none.
+    Raises:
+        ConfigError: a configuration that cannot be used.
+        WeightsError: "wrong_model", another network's.
+    """
     values = read_json(path)
-    kind = str(values.get("model_type", "swin2sr"))
-    if kind not in RESTORATION:
+    kind = str(values.get("model_type", usual))
+    if kind not in kinds:
+        wanted = " or ".join(sorted(config.network for config in kinds.values()))
         raise WeightsError(
-            f"{name!r} is a {kind[:80]!r} network, not a Swin2SR or SwinIR.",
-            code="wrong_model",
+            f"{name!r} is a {kind[:80]!r} network, not {wanted}.", code="wrong_model"
         )
     values.pop("checkpoint", None)
     try:
-        return restoration_config(values)
+        return kinds[kind].from_dict(values)
     except (TypeError, AttributeError) as error:
         raise ConfigError(f"The configuration {str(path)!r} cannot be used: {error}.") from error
-
-
-def unpinned(sha256: str | None) -> tuple[str, ...]:
-    """The note for a published file whose bytes cannot be told from others."""
-    return () if sha256 else ("The weights are not pinned: no sha256 is published for this file.",)
 
 
 # ---------------------------------------------------------------------------------- on the network
 
 
-@dataclass(frozen=True)
-class Remote:
-    """How the caller wants files of the Hub and of release pages to be had; see ``load``."""
-
-    revision: str | None
-    cache_dir: str | os.PathLike[str] | None
-    local_files_only: bool
-    deadline: float
-
-    def published(self, entry: Entry) -> Checkpoint:
-        """The file of a registry row."""
-        if entry.source == "release":
-            assert entry.url is not None
-            release = ReleaseFile(entry.url, cache.release_cache(self.cache_dir))
-            found = _Found(entry.name, entry.config, entry, unpinned(entry.sha256))
-            return _checked(found, *self.obtain(release, entry.sha256))
-        assert entry.repo is not None
-        # The hash belongs to the registry's revision; who asks for another gets what is there.
-        pinned = entry.sha256 if self.revision in (None, entry.revision) else None
-        revision = self.revision or entry.revision
-        file = HubFile(entry.repo, entry.filename, revision, cache.hub_cache(self.cache_dir))
-        found = _Found(entry.name, entry.config, entry, unpinned(pinned))
-        try:
-            return _checked(found, *self.obtain(file, pinned))
-        except WeightsError as error:
-            if entry.fallback is None or error.code not in ("not_found", "offline"):
-                raise
-            other = replace(file, filename=entry.fallback)
-            if error.code == "offline" and other.cached() is None:
-                raise
-            found = replace(found, notes=unpinned(None))
-            return _checked(found, *self.obtain(other, None))
-
-    def any_repository(self, repo: str) -> Checkpoint:
-        """The weights of a repository that is in no row: safetensors only, never a pickle."""
-        config = _read_config(self.described(repo), repo)
-        found = _Found(repo, config, None, unpinned(None))
-        return _checked(found, *self.safetensors(repo))
-
-    def described(self, repo: str) -> Path:
-        """The ``config.json`` of a repository."""
-        file = HubFile(repo, "config.json", self.revision, cache.hub_cache(self.cache_dir))
-        return file.cached() or self._fetch(file, None)
-
-    def safetensors(self, repo: str) -> tuple[Weights, Origin, Path]:
-        """What ``model.safetensors`` of a repository holds."""
-        folder = cache.hub_cache(self.cache_dir)
-        try:
-            return self.obtain(HubFile(repo, "model.safetensors", self.revision, folder), None)
-        except WeightsError as error:
-            if error.code != "not_found":
-                raise
-            raise WeightsError(
-                f"{error.message} Other formats are not taken from unknown repositories.",
-                code="not_found",
-                remedy="Convert it to safetensors, or download it and give its path.",
-            ) from error
-
-    def obtain(
-        self, file: HubFile | ReleaseFile, sha256: str | None
-    ) -> tuple[Weights, Origin, Path]:
-        """Read the cached file, or a fresh one; a damaged one is removed and fetched once more."""
-        path = file.cached()
-        damaged: WeightsError | None = None
-        if path is not None:
-            try:
-                return self._open(file, path, sha256), "cache", path
-            except WeightsError as error:
-                if not _is_damaged(file, error):
-                    raise
-                cache.forget(path)
-                damaged = error
-        try:
-            path = self._fetch(file, sha256)
-        except WeightsError as error:
-            if damaged is None:
-                raise
-            raise WeightsError(
-                f"The cached copy of {file} was damaged and removed. {error.message}",
-                code=error.code,
-                remedy=error.remedy,
-            ) from damaged
-        try:
-            weights = self._open(file, path, sha256)
-        except WeightsError as error:
-            if _is_damaged(file, error):
-                cache.forget(path)
+def _published(entry: Entry, downloader: Downloader) -> FoundWeights:
+    """Read the file of a registry row from the Hub or a release page."""
+    if entry.url is not None:
+        release = ReleaseFile(entry.url, release_cache(downloader.cache_dir))
+        return _of_entry(entry, entry.sha256, *downloader.read(release, entry.sha256))
+    assert entry.repo is not None
+    # The hash belongs to the registry's revision; who asks for another gets what is there.
+    pinned = entry.sha256 if downloader.revision in (None, entry.revision) else None
+    file = downloader.hub_file(entry.repo, entry.filename, entry.revision)
+    try:
+        return _of_entry(entry, pinned, *downloader.read(file, pinned))
+    except WeightsError as error:
+        if entry.fallback is None or error.code not in ("not_found", "offline"):
             raise
-        if damaged is not None:
-            note = "The cached file was damaged; it was fetched again."
-            weights = replace(weights, notes=(note, *weights.notes))
-        return weights, "hub", path
-
-    def _fetch(self, file: HubFile | ReleaseFile, sha256: str | None) -> Path:
-        cache.refuse_offline(file, local_files_only=self.local_files_only)
-        return file.fetch(sha256=sha256, deadline=self.deadline)
-
-    def _open(self, file: HubFile | ReleaseFile, path: Path, sha256: str | None) -> Weights:
-        """Read a file of a cache, held against the registry's hash or else the Hub's own word."""
-        promised = cache.promised_hash(path) if isinstance(file, HubFile) else None
-        return read_weights(path, sha256=sha256 or promised)
+        other = replace(file, filename=entry.fallback)
+        if error.code == "offline" and other.cached() is None:
+            raise
+        return _of_entry(entry, None, *downloader.read(other, None))
 
 
-def _is_damaged(file: HubFile | ReleaseFile, error: WeightsError) -> bool:
-    """Whether a cached file is at fault, not what is published.
-
-    In the folder of release pages, which is ours alone and knows no hashes, also what no longer
-    is a file of weights.
-    """
-    return error.code == "hash_mismatch" or (
-        error.code == "not_weights" and isinstance(file, ReleaseFile)
-    )
-
-
-# ---------------------------------------------------------------------------------------- packaging
-
-
-def package(
-    state: Mapping[str, Tensor],
-    config: RestorationConfig,
-    name: str,
-    folder: str | os.PathLike[str] = registry.WEIGHTS_FOLDER,
-    *,
-    title: str | None = None,
-    task: str | None = None,
-    trained_on: str | None = None,
-    licence: str | None = None,
-) -> Path:
-    """Write weights the way they are packaged: ``<name>.safetensors`` and ``<name>.json``.
-
-    The weights get the names that transformers reads. The JSON is its ``config.json`` with one
-    more key, "checkpoint": sha256, size, number of parameters, and what else is given here.
+def repository_weights(
+    repo: str, downloader: Downloader, kinds: Mapping[str, type[Config]], usual: str = ""
+) -> FoundWeights:
+    """Read a repository that is in no row: safetensors only, never a pickle.
 
     Args:
-        state: parameters in any dialect.
-        config: their network.
-        name: the registry's name for them.
-        folder: where to.
-        title, task, trained_on, licence: replace what the registry's row says.
-    Returns:
-        The path of the weights.
-    Raises:
-        WeightsError: the weights do not fit ``config``.
+        repo: Hub id.
+        kinds, usual: as ``read_config``.
     """
-    from safetensors.torch import save
-
-    check(state, config)
-    stored = {key: tensor.contiguous() for key, tensor in key_mapping.to_hub(state).items()}
-    data = save(stored, metadata={"format": "pt"})
-    values: dict[str, Any] = config.to_dict()
-    facts = {"title": title, "task": task, "trained_on": trained_on, "licence": licence}
-    values["checkpoint"] = {
-        **{key: fact for key, fact in facts.items() if fact is not None},
-        "sha256": hashlib.sha256(data).hexdigest(),
-        "size_bytes": len(data),
-        "parameters": count_parameters(config),
-    }
-    path = Path(folder) / f"{name}.safetensors"
-    write_bytes(path, data)
-    text = json.dumps(values, indent=2, sort_keys=True) + "\n"
-    write_bytes(path.with_suffix(".json"), text.encode())
-    return path
+    described = downloader.hub_file(repo, "config.json")
+    config = read_config(described.cached() or downloader.fetch(described), repo, kinds, usual)
+    try:
+        weights, origin, path = downloader.read(downloader.hub_file(repo, "model.safetensors"))
+    except WeightsError as error:
+        if error.code != "not_found":
+            raise
+        raise WeightsError(
+            f"{error.message} Other formats are not taken from unknown repositories.",
+            code="not_found",
+            remedy="Convert it to safetensors, or download it and give its path.",
+        ) from error
+    return FoundWeights(
+        name=repo, weights=weights, origin=origin, path=path, config=config, notes=NOT_PINNED
+    )

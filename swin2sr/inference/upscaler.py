@@ -121,10 +121,7 @@ class Upscaler:
         found = checkpoints.load(
             name, revision=revision, cache_dir=cache_dir, local_files_only=local_files_only
         )
-        known = found.entry.task if found.entry else None
-        checkpoints.require(
-            found.name, found.config, known, scale=scale, task=task, channels=channels
-        )
+        found.check_fits(scale=scale, task=task, channels=channels)
         return cls(
             from_checkpoint(found),
             device=device,

@@ -19,8 +19,10 @@ from torch import Tensor
 
 import swin2sr
 from swin2sr.backbones import tensorflow_weights
-from swin2sr.backbones.detect import detect, view
-from swin2sr.backbones.load import head_shapes, load_backbone, to_hub, to_native, trunk_shapes
+from swin2sr.backbones.detect import detect
+from swin2sr.backbones.expected_shapes import head_shapes, trunk_shapes
+from swin2sr.backbones.key_mapping import native_weights, to_hub, to_native
+from swin2sr.backbones.load import load_backbone
 from swin2sr.config import Swin2SRConfig
 from swin2sr.errors import ConfigError, KindError, WeightsError
 from tests.fake_hub import FakeHub
@@ -627,7 +629,7 @@ def test_configurations_that_do_not_serve(text: str, error: type, tmp_path: Path
         load_backbone(tmp_path)
 
 
-def test_strangers_are_named(tmp_path: Path, random_state: Any, small: Swin2SRConfig) -> None:
+def test_other_networks_are_named(tmp_path: Path, random_state: Any, small: Swin2SRConfig) -> None:
     save_file(random_state(small), tmp_path / "sr.safetensors")
     with pytest.raises(WeightsError, match="are Swin2SR or SwinIR weights") as caught:
         load_backbone(tmp_path / "sr.safetensors")
@@ -658,7 +660,7 @@ def test_weights_that_are_no_network_are_refused_without_a_traceback(tmp_path: P
         assert caught.value.code == "wrong_model"
     only = {n: t for n, t in file.items() if "layers.0." not in n or "position" in n}
     with pytest.raises(WeightsError, match="variant of Swin"):
-        detect(view(only, "'it'"), "'it'")
+        detect(native_weights(only, "'it'"), "'it'")
 
 
 def test_places_that_hold_nothing(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import transformers
 from torch import Tensor
 
 import swin2sr
-from swin2sr.backbones.load import to_native
+from swin2sr.backbones.key_mapping import to_native
 from swin2sr.backbones.pretrained import PretrainedBackbone
 
 NETWORKS = ("Swin", "Swinv2")

@@ -1,4 +1,4 @@
-"""Three dialects of one network: nothing lost, nothing changed, and other networks recognised."""
+"""Key mapping between three layouts: nothing lost, nothing changed, other networks recognised."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_names_and_shapes_are_those_of_transformers(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", HEADS)
-def test_ckp_15_from_transformers_through_all_dialects_and_back(name: str) -> None:
+def test_ckp_15_from_transformers_through_all_layouts_and_back(name: str) -> None:
     network = _theirs(_config(name))
     theirs = network.state_dict()
     native = to_native(theirs)
@@ -221,7 +221,7 @@ def test_written_tensors_share_no_memory(layout: str, random_state: Callable[...
 def test_mask_forbids_exactly_the_pairs_that_the_shift_brought_together() -> None:
     """A law: tokens may see each other when they were neighbours before the cyclic shift."""
     window, shift, height, width = 4, 2, 8, 12
-    mask = key_mapping.whole_mask((height, width), window, shift)
+    mask = key_mapping.window_masks((height, width), window, shift)
     down = (torch.arange(height) + shift) % height  # where each place came from
     right = (torch.arange(width) + shift) % width
 
@@ -359,9 +359,9 @@ def test_a_configuration_of_the_other_network_is_refused(
     random_state: Callable[..., State],
 ) -> None:
     swinir, swin2sr = (kind(**BASE) for kind in (SwinIRConfig, Swin2SRConfig))
-    with pytest.raises(WeightsError, match="is for Swin2SR; these weights are SwinIR weights"):
+    with pytest.raises(WeightsError, match="is for Swin2SR; the file holds weights of SwinIR"):
         check(random_state(swinir), swin2sr)
-    with pytest.raises(WeightsError, match=r"is for SwinIR; x\.pth are Swin2SR weights"):
+    with pytest.raises(WeightsError, match=r"is for SwinIR; x\.pth holds weights of Swin2SR"):
         check(random_state(swin2sr), swinir, source="x.pth")
 
 
@@ -440,7 +440,7 @@ def test_ckp_12_contradictions_are_named(
     assert caught.value.code == "wrong_model"
 
 
-def test_ckp_12_missing_names_are_told_in_the_files_own_dialect(
+def test_ckp_12_missing_names_are_told_in_the_files_own_layout(
     random_state: Callable[..., State],
 ) -> None:
     config = _config("pixelshuffle x2")

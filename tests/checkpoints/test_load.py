@@ -204,7 +204,7 @@ def test_broken_configurations_are_refused(folder: Path, text: str) -> None:
 def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:
     error = _refused(tmp_path)
     assert error.code == "not_found"
-    assert "model.safetensors nor pytorch_model.bin" in error.message
+    assert "holds none of model.safetensors, pytorch_model.bin" in error.message
 
 
 def test_a_checkpoint_in_parts_is_refused_as_such(tmp_path: Path) -> None:

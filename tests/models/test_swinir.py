@@ -327,7 +327,7 @@ def test_a_saved_folder_is_read_again_and_by_other_programs(tmp_path: Path) -> N
         torch.testing.assert_close(features, model.trunk(pixels).last_hidden_state)
 
 
-def test_detected_from_any_dialect() -> None:
+def test_detected_from_any_layout() -> None:
     model = make(upsampler="pixelshuffledirect", upscale=3)
     for state in (model.state_dict(), to_original(model.state_dict(), model.config)):
         config, notes = detect(state)
