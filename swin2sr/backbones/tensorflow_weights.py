@@ -22,8 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from swin2sr.checkpoints.read_weights import Weights, read_bytes, settled
-from swin2sr.checkpoints.safetensors_header import MAX_KEYS
+from swin2sr.checkpoints.read_weights import MAX_KEYS, Weights, read_bytes, to_float32
 from swin2sr.errors import WeightsError
 
 TENSORFLOW_NAME = "tf_model.h5"
@@ -73,9 +72,9 @@ def read_tensorflow(path: str | os.PathLike[str]) -> Weights:
         ) from error
     if not state:
         raise WeightsError(f"{shown} lists no weights.")
-    state, notes = settled(state, shown)
+    state, notes = to_float32(state, shown)
     notes = ["The weights were converted from TensorFlow.", *notes]
-    return Weights(state, hashlib.sha256(data).hexdigest(), len(data), tuple(notes))
+    return Weights(state, hashlib.sha256(data).hexdigest(), tuple(notes))
 
 
 def pytorch_name(name: str) -> str:

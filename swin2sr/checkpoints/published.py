@@ -1,4 +1,4 @@
-"""What the authors of Swin2SR and SwinIR published: one row a file.
+"""Registry entries of what the authors of Swin2SR and SwinIR published, one a file.
 
 Source: releases of mv-lab/swin2sr (v0.0.1) and JingyunLiang/SwinIR (v0.0), and the repositories of
 ``caidas`` on the Hub, as of November 2026.
@@ -136,87 +136,47 @@ _JPEG = "DIV2K, Flickr2K, BSD500 and WED, JPEG"
 _REAL = "photographs with BSRGAN's random degradations"
 
 
-# sha256 and size in bytes of the release's files, where two independent public records agree.
-SWINIR_FILES: dict[str, tuple[str, int | None]] = {
-    "001_classicalSR_DIV2K_s48w8_SwinIR-M_x2": (
-        "ac6d4895f73aa1b3d563937e29dcedcfdff4d401280e248f23db3c6f68e8343b",
-        None,
-    ),
-    "001_classicalSR_DIV2K_s48w8_SwinIR-M_x3": (
-        "d835497f2332aae839ae19a033290ced8686fa2a795f76fc5153ec2c83003f75",
-        None,
-    ),
-    "001_classicalSR_DIV2K_s48w8_SwinIR-M_x4": (
-        "129dc773ba2d4c07f3eb0bb116fbe692011b7cc072d9ca12797cd3748198610a",
-        59_611_499,
-    ),
-    "001_classicalSR_DIV2K_s48w8_SwinIR-M_x8": (
-        "3c3ae9238a7125e52aab457df052aa8981adb2fb8e42b6d4112a96b3c19432d7",
-        None,
-    ),
-    "001_classicalSR_DF2K_s64w8_SwinIR-M_x2": (
-        "2032ebf8f401dd3ce2fae5f3852117cb72101ec6ed8358faa64c2a3fa09ed4ac",
-        67_277_475,
-    ),
-    "001_classicalSR_DF2K_s64w8_SwinIR-M_x3": (
-        "6eca3aee41f53322cd2f5a13650e212b80be8f3c0439d6fe19aef13ab1f509c7",
-        68_016_035,
-    ),
-    "001_classicalSR_DF2K_s64w8_SwinIR-M_x4": (
-        "4e78e33f22c1aa8a773db0cf4a7381bae97c2362c717f155439ebc690cbd9215",
-        67_869_037,
-    ),
-    "001_classicalSR_DF2K_s64w8_SwinIR-M_x8": (
-        "6b522c1ea5c21006ce3398797eb20b131ca0024cc6e7b8f3d5d29fad1310a49c",
-        None,
-    ),
-    "002_lightweightSR_DIV2K_s64w8_SwinIR-S_x2": (
-        "193b229909ca89cd8b55de9c9e7fce146ae759d59dfcd78d8feb9dd1d6fa0fd7",
-        17_147_989,
-    ),
-    "002_lightweightSR_DIV2K_s64w8_SwinIR-S_x4": (
-        "09fad24e32ae62722e1a055efde9921328f4137981bab0a42a4a3a806306c58e",
-        None,
-    ),
-    "003_realSR_BSRGAN_DFO_s64w8_SwinIR-M_x2_GAN": (
-        "f397408977a3e07eb06afb7238d453a12ef35ebab7328a54241f307860dbe342",
-        66_974_517,
-    ),
-    "003_realSR_BSRGAN_DFO_s64w8_SwinIR-M_x4_GAN": (
-        "b9afb61e65e04eb7f8aba5095d070bbe9af28df76acd0c9405aeb33b814bcfc6",
-        67_129_861,
-    ),
-    "003_realSR_BSRGAN_DFO_s64w8_SwinIR-M_x4_PSNR": (
-        "1fd8fed99684bd271db55563e4906d36459cf535446820053f7a1081d4781dc5",
-        67_129_849,
-    ),
-    "003_realSR_BSRGAN_DFOWMFC_s64w8_SwinIR-L_x4_GAN": (
-        "99adfa91350a84c99e946c1eb3d8fce34bc28f57d807b09dc8fe40a316328c0a",
-        142_473_939,
-    ),
-    "003_realSR_BSRGAN_DFOWMFC_s64w8_SwinIR-L_x4_PSNR": (
-        "450be6eac63a59959b55a83df6743444de9f018547f81d16f699b3680d366ad7",
-        142_473_947,
-    ),
-    "005_colorDN_DFWB_s128w8_SwinIR-M_noise15": (
-        "917cd972f7ba80786871add249ad43e4477ce2db59b4ad63e2fa446f7221d013",
-        122_905_743,
-    ),
-    "006_colorCAR_DFWB_s126w7_SwinIR-M_jpeg10": (
-        "0005b707e0e6f75b4d13c7447e2f184858ddbdcec95aa7eb8c07e8afa1d26bd9",
-        102_873_665,
-    ),
-    "006_colorCAR_DFWB_s126w7_SwinIR-M_jpeg40": (
-        "265c18d8809aaca0cd97a6283bee0ed1883ab88395e456381264cac2bb7b5867",
-        102_873_665,
-    ),
+# sha256 of the release's files, where two independent public records agree.
+_SHA256 = {
+    "classical-x2-div2k": "ac6d4895f73aa1b3d563937e29dcedcfdff4d401280e248f23db3c6f68e8343b",
+    "classical-x3-div2k": "d835497f2332aae839ae19a033290ced8686fa2a795f76fc5153ec2c83003f75",
+    "classical-x4-div2k": "129dc773ba2d4c07f3eb0bb116fbe692011b7cc072d9ca12797cd3748198610a",
+    "classical-x8-div2k": "3c3ae9238a7125e52aab457df052aa8981adb2fb8e42b6d4112a96b3c19432d7",
+    "classical-x2": "2032ebf8f401dd3ce2fae5f3852117cb72101ec6ed8358faa64c2a3fa09ed4ac",
+    "classical-x3": "6eca3aee41f53322cd2f5a13650e212b80be8f3c0439d6fe19aef13ab1f509c7",
+    "classical-x4": "4e78e33f22c1aa8a773db0cf4a7381bae97c2362c717f155439ebc690cbd9215",
+    "classical-x8": "6b522c1ea5c21006ce3398797eb20b131ca0024cc6e7b8f3d5d29fad1310a49c",
+    "lightweight-x2": "193b229909ca89cd8b55de9c9e7fce146ae759d59dfcd78d8feb9dd1d6fa0fd7",
+    "lightweight-x4": "09fad24e32ae62722e1a055efde9921328f4137981bab0a42a4a3a806306c58e",
+    "realworld-x2": "f397408977a3e07eb06afb7238d453a12ef35ebab7328a54241f307860dbe342",
+    "realworld-x4": "b9afb61e65e04eb7f8aba5095d070bbe9af28df76acd0c9405aeb33b814bcfc6",
+    "realworld-x4-psnr": "1fd8fed99684bd271db55563e4906d36459cf535446820053f7a1081d4781dc5",
+    "realworld-large-x4": "99adfa91350a84c99e946c1eb3d8fce34bc28f57d807b09dc8fe40a316328c0a",
+    "realworld-large-x4-psnr": "450be6eac63a59959b55a83df6743444de9f018547f81d16f699b3680d366ad7",
+    "denoise-colour-15": "917cd972f7ba80786871add249ad43e4477ce2db59b4ad63e2fa446f7221d013",
+    "jpeg-colour-10": "0005b707e0e6f75b4d13c7447e2f184858ddbdcec95aa7eb8c07e8afa1d26bd9",
+    "jpeg-colour-40": "265c18d8809aaca0cd97a6283bee0ed1883ab88395e456381264cac2bb7b5867",
+}
+_BYTES = {
+    "classical-x4-div2k": 59_611_499,
+    "classical-x2": 67_277_475,
+    "classical-x3": 68_016_035,
+    "classical-x4": 67_869_037,
+    "lightweight-x2": 17_147_989,
+    "realworld-x2": 66_974_517,
+    "realworld-x4": 67_129_861,
+    "realworld-x4-psnr": 67_129_849,
+    "realworld-large-x4": 142_473_939,
+    "realworld-large-x4-psnr": 142_473_947,
+    "denoise-colour-15": 122_905_743,
+    "jpeg-colour-10": 102_873_665,
+    "jpeg-colour-40": 102_873_665,
 }
 
 
 def _swinir(name: str, file: str, task: str, title: str, trained_on: str, **config: Any) -> Entry:
-    """A row for a file of SwinIR's release."""
+    """Registry entry of a file of SwinIR's release."""
     network = SwinIRConfig(**config)
-    sha256, size = SWINIR_FILES.get(file, (None, None))
     return Entry(
         name=f"swinir-{name}",
         title=title,
@@ -226,8 +186,8 @@ def _swinir(name: str, file: str, task: str, title: str, trained_on: str, **conf
         source="release",
         filename=f"{file}.pth",
         url=f"{_SWINIR_RELEASE}/{file}.pth",
-        sha256=sha256,
-        size_bytes=size,
+        sha256=_SHA256.get(name),
+        size_bytes=_BYTES.get(name),
         parameters=count_parameters(network),
         trained_on=trained_on,
         aliases=(file,),

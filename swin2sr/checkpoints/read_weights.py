@@ -1,22 +1,26 @@
-"""Read weights from a file that may be anything: judged by content, measured before it is loaded.
+"""Reading of weights from a file that may be anything: judged by content, measured, then loaded.
 
 A file is read once; what is hashed is what is loaded. A safetensors header is checked before the
 library sees it. PyTorch files are loaded with ``weights_only=True`` and never in another way;
 their zip directory is checked first, the sizes of the tensors after.
 
-Source: ``torch.save``'s two formats (PyTorch notes, "Serialization semantics").
+Source: the format of safetensors (github.com/huggingface/safetensors, section "Format");
+``torch.save``'s two formats (PyTorch notes, "Serialization semantics").
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
+import json
+import math
 import os
 import pickle
 import pickletools
 import re
 import stat
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -24,15 +28,18 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from swin2sr.checkpoints.safetensors_header import MAX_KEYS, check_header
 from swin2sr.errors import WeightsError
 
 MEGABYTE = 1_000_000
 MAX_BYTES = 1000 * MEGABYTE  # the largest published network of this family has 0.1 GB
 MAX_PICKLE = 1 * MEGABYTE  # structure of the largest published file: 0.1 MB
+MAX_HEADER = 4 * MEGABYTE  # of safetensors; the largest published network has 0.1 MB
+MAX_KEYS = 100_000
 
 FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 OTHERS = (torch.int64, torch.int32, torch.uint8, torch.bool)
+# The same in safetensors' names: bytes each.
+ITEM_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "U8": 1, "BOOL": 1}
 
 # Where a training script may have put the parameters; the first that is there is taken. The
 # average over training restores better than the last step ("average" is swin2sr.training's own).
@@ -43,11 +50,11 @@ MAGIC = 0x1950A86A20F9469CFC6C  # the first number in a file of torch.save befor
 
 UNSAFE_REMEDY = "Where you trust it, load it in its own program and save model.state_dict()."
 
-Kind = Literal["safetensors", "zip", "pickle"]
+FileFormat = Literal["safetensors", "zip", "pickle"]
 
-# What a suffix promises. It never decides how bytes are read, but a promise must be kept: who is
-# given a .safetensors may rely on there being no pickle in it.
-SUFFIXES: dict[str, tuple[Kind, ...]] = {
+# A suffix never decides how bytes are read, but what it promises must be kept: who is given a
+# .safetensors may rely on there being no pickle in it.
+SUFFIXES: dict[str, tuple[FileFormat, ...]] = {
     ".safetensors": ("safetensors",),
     **dict.fromkeys((".pth", ".pt", ".bin", ".ckpt"), ("zip", "pickle")),
 }
@@ -55,16 +62,11 @@ SUFFIXES: dict[str, tuple[Kind, ...]] = {
 
 @dataclass(frozen=True, eq=False)
 class Weights:
-    """What a file held.
-
-    ``state`` maps names to float32 tensors on the CPU (buffers of whole numbers keep their type);
-    ``sha256`` is of the bytes they were loaded from, in hexadecimal; ``notes`` says what was done.
-    """
+    """Weights of one file: float32 tensors on the CPU by name (whole numbers keep their type)."""
 
     state: dict[str, Tensor]
-    sha256: str
-    size: int
-    notes: tuple[str, ...]
+    sha256: str  # of the bytes they were loaded from, hexadecimal
+    notes: tuple[str, ...]  # what was done to them
 
 
 def read_state_dict(
@@ -84,31 +86,31 @@ def read_state_dict(
 
 
 def read_weights(path: str | os.PathLike[str], *, sha256: str | None = None) -> Weights:
-    """As ``read_state_dict``, with the hash of what was read and notes."""
+    """Read as ``read_state_dict`` does, with the hash of what was read and notes."""
     shown = repr(os.fspath(path))
     data = read_bytes(path)
     if sha256 is not None:  # first of all: whatever else is wrong with another file does not matter
         _require_hash(data, sha256, shown)
-    kind = kind_of(data, shown)
+    kind = file_format(data, shown)
     _check_suffix(path, kind, shown)
-    if kind == "pickle" and not _is_torchs(data):
+    if kind == "pickle" and not _is_torch_pickle(data):
         raise WeightsError(
             f"{shown} is a plain Python pickle, not a file of torch.save, and was not loaded.",
             code="unsafe",
             remedy=UNSAFE_REMEDY,
         )
-    fault = _STRUCTURE[kind](data)
-    if fault:
-        raise WeightsError(f"{shown} is not a sound {_NAMES[kind]} file: {fault}.")
+    label, structure_fault = _STRUCTURE[kind]
+    if fault := structure_fault(data):
+        raise WeightsError(f"{shown} is not a sound {label} file: {fault}.")
     notes: list[str] = []
     if kind == "safetensors":
         state = _from_safetensors(data, shown)
     else:
         state, notes = _unwrapped(_unpickled(data, shown), shown)
         _check_sizes(state, len(data), shown)
-    state, more = settled(state, shown)
+    state, more = to_float32(state, shown)
     digest = sha256 or hashlib.sha256(data).hexdigest()
-    return Weights(state, digest.lower(), len(data), tuple(notes + more))
+    return Weights(state, digest.lower(), tuple(notes + more))
 
 
 def _require_hash(data: bytes, sha256: str, shown: str) -> None:
@@ -123,7 +125,7 @@ def _require_hash(data: bytes, sha256: str, shown: str) -> None:
 
 
 def read_bytes(path: str | os.PathLike[str], limit: int = MAX_BYTES) -> bytes:
-    """The whole of a regular file, read once.
+    """Read the whole of a regular file, once.
 
     Raises:
         WeightsError: not_found; not_weights when it is a folder, a pipe, too large or changing.
@@ -162,8 +164,8 @@ def _require_file(facts: os.stat_result, limit: int, shown: str) -> None:
         raise WeightsError(f"{shown} has {size:.0f} MB; the limit is {most:.0f} MB.")
 
 
-def kind_of(data: bytes, shown: str) -> Kind:
-    """Which format ``data`` is in, by content.
+def file_format(data: bytes, shown: str) -> FileFormat:
+    """Format that ``data`` is in, by content.
 
     Raises:
         WeightsError: "not_weights", saying what it is instead where that can be told.
@@ -194,17 +196,13 @@ def kind_of(data: bytes, shown: str) -> Kind:
     raise WeightsError(f"{shown} holds no weights: it is {what}.", remedy=remedy)
 
 
-def _check_suffix(path: str | os.PathLike[str], kind: Kind, shown: str) -> None:
+def _check_suffix(path: str | os.PathLike[str], kind: FileFormat, shown: str) -> None:
     suffix = os.path.splitext(os.fspath(path))[1].lower()
     if kind not in SUFFIXES.get(suffix, (kind,)):
-        what, right = (
-            ("a safetensors file", ".safetensors")
-            if kind == "safetensors"
-            else ("a PyTorch file (a pickle)", ".pth")
-        )
-        raise WeightsError(
-            f"{shown} is {what}, not what its suffix says.", remedy=f"Rename it to {right}."
-        )
+        plain = kind == "safetensors"
+        what = "a safetensors file" if plain else "a PyTorch file (a pickle)"
+        remedy = f"Rename it to {'.safetensors' if plain else '.pth'}."
+        raise WeightsError(f"{shown} is {what}, not what its suffix says.", remedy=remedy)
 
 
 # ---------------------------------------------------------------------------------- safetensors
@@ -220,7 +218,75 @@ def _from_safetensors(data: bytes, shown: str) -> dict[str, Tensor]:
         raise WeightsError(f"{shown} is not a sound safetensors file: {error}.") from error
 
 
+def check_header(data: bytes) -> str | None:
+    """Name the fault of a safetensors header; None when it describes ``data`` exactly.
+
+    The types are known, no name comes twice, every shape has the bytes it claims, and the tensors
+    fill the rest of the file without gap or overlap.
+    """
+    length = int.from_bytes(data[:8], "little")
+    if length > MAX_HEADER:
+        return f"its header claims {length} bytes, the limit is {MAX_HEADER}"
+    if 8 + length > len(data):
+        return f"its header claims {length} bytes, the file has {len(data)}"
+    text = data[8 : 8 + length]
+    if text.count(b'"dtype"') > MAX_KEYS:
+        return f"it lists more than {MAX_KEYS} tensors"
+    try:
+        header = json.loads(text.decode("utf-8"), object_pairs_hook=_without_duplicates)
+    except (ValueError, RecursionError) as error:
+        return f"its header is not JSON ({error})"
+    header.pop("__metadata__", None)
+    if not header:
+        return "it holds no tensors"
+    spans = []
+    for name, entry in header.items():
+        fault = _entry_fault(entry)
+        if fault:
+            return f"{name!r} {fault}"
+        spans.append((*entry["data_offsets"], name))
+    end = 0
+    for start, stop, name in sorted(spans):
+        if start != end:
+            return f"{name!r} leaves a gap or overlaps another tensor"
+        end = stop
+    if end != len(data) - 8 - length:
+        return f"its tensors take {end} bytes, the file has {len(data) - 8 - length} for them"
+    return None
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = [name for name, _ in pairs]
+    if len(set(names)) != len(names):
+        raise ValueError(f"{Counter(names).most_common(1)[0][0]!r} occurs twice")
+    return dict(pairs)
+
+
+def _entry_fault(entry: Any) -> str | None:
+    if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
+        return "is not described by dtype, shape and data_offsets"
+    kind, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
+    if not isinstance(kind, str) or kind not in ITEM_BYTES:
+        return f"has the type {kind!r}, which no weights here use"
+    if not _whole_numbers(shape) or len(shape) > 8 or not _whole_numbers(offsets):
+        return "has no proper shape and offsets"
+    if len(offsets) != 2 or offsets[1] - offsets[0] != math.prod(shape) * ITEM_BYTES[kind]:
+        return f"claims the shape {shape}, which its bytes do not fit"
+    return None
+
+
+def _whole_numbers(values: Any) -> bool:
+    return isinstance(values, list) and all(type(v) is int and 0 <= v < 2**48 for v in values)
+
+
 # -------------------------------------------------------------------------------------- PyTorch
+
+
+# Ends that loading a damaged file was seen to come to.
+_UNSOUND = (
+    *(RuntimeError, EOFError, ValueError, KeyError, TypeError),
+    *(AttributeError, IndexError, AssertionError, OverflowError, MemoryError),
+)
 
 
 def _unpickled(data: bytes, shown: str) -> Any:
@@ -235,17 +301,13 @@ def _unpickled(data: bytes, shown: str) -> Any:
             code="unsafe",
             remedy=UNSAFE_REMEDY,
         ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, TypeError) as error:
+    except _UNSOUND as error:
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise WeightsError(f"{shown} is not a sound PyTorch file: {reason}.") from error
-    except (AttributeError, IndexError, AssertionError, OverflowError, MemoryError) as error:
-        raise WeightsError(
-            f"{shown} is not a sound PyTorch file ({type(error).__name__}).",
-        ) from error
 
 
 def _zip_fault(data: bytes) -> str | None:
-    """What is wrong with the directory of a zip from ``torch.save``, before it is unpacked."""
+    """Fault in the directory of a zip from ``torch.save``, before it is unpacked; None if sound."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = archive.infolist()
@@ -270,8 +332,8 @@ def _zip_fault(data: bytes) -> str | None:
     return None
 
 
-def _is_torchs(data: bytes) -> bool:
-    """Whether a pickle begins as ``torch.save`` did before PyTorch 1.6: with its magic number."""
+def _is_torch_pickle(data: bytes) -> bool:
+    """Tell a file of ``torch.save`` before PyTorch 1.6, which begins with its magic number."""
     try:
         opcodes = pickletools.genops(data[:64])
         return any(argument == MAGIC for _, argument, _ in opcodes)
@@ -280,7 +342,7 @@ def _is_torchs(data: bytes) -> bool:
 
 
 def _pickle_fault(data: bytes) -> str | None:
-    """Walk the pickles of a file from before PyTorch 1.6 without running them: are they short?"""
+    """Walk the pickles of a file from before PyTorch 1.6 without running them; name a fault."""
     file = io.BytesIO(data)
     try:
         for _ in range(5):  # magic number, protocol, system, structure, keys of the storages
@@ -292,17 +354,16 @@ def _pickle_fault(data: bytes) -> str | None:
     return None
 
 
-# What to look at before a file is loaded, and what to call it.
-_STRUCTURE: dict[Kind, Callable[[bytes], str | None]] = {
-    "safetensors": check_header,
-    "zip": _zip_fault,
-    "pickle": _pickle_fault,
+# Checks before a file is loaded, and what to call it.
+_STRUCTURE: dict[FileFormat, tuple[str, Callable[[bytes], str | None]]] = {
+    "safetensors": ("safetensors", check_header),
+    "zip": ("PyTorch", _zip_fault),
+    "pickle": ("PyTorch", _pickle_fault),
 }
-_NAMES: dict[Kind, str] = {"safetensors": "safetensors", "zip": "PyTorch", "pickle": "PyTorch"}
 
 
 def _unwrapped(found: Any, shown: str) -> tuple[dict[str, Tensor], list[str]]:
-    """The parameters inside what a training script saved."""
+    """Parameters inside what a training script saved, and notes."""
     notes: list[str] = []
     for _ in range(3):
         if not isinstance(found, Mapping):
@@ -347,9 +408,9 @@ def _check_sizes(state: Mapping[str, Tensor], size: int, shown: str) -> None:
 # --------------------------------------------------------------------------------------- values
 
 
-def settled(state: Mapping[str, Tensor], shown: str) -> tuple[dict[str, Tensor], list[str]]:
-    """Float32 copies of the tensors, checked for values that no trained network has."""
-    settled: dict[str, Tensor] = {}
+def to_float32(state: Mapping[str, Tensor], shown: str) -> tuple[dict[str, Tensor], list[str]]:
+    """Copy tensors as float32, checked for values that no trained network has; also give notes."""
+    copies: dict[str, Tensor] = {}
     casts: set[str] = set()
     for name, tensor in state.items():
         if tensor.dtype not in FLOATS + OTHERS:
@@ -358,7 +419,7 @@ def settled(state: Mapping[str, Tensor], shown: str) -> tuple[dict[str, Tensor],
                 "which no weights here use."
             )
         if tensor.dtype in OTHERS:
-            settled[name] = tensor.detach().clone()
+            copies[name] = tensor.detach().clone()
             continue
         if tensor.dtype != torch.float32:
             casts.add(str(tensor.dtype).removeprefix("torch."))
@@ -370,10 +431,10 @@ def settled(state: Mapping[str, Tensor], shown: str) -> tuple[dict[str, Tensor],
                 code="bad_values",
                 remedy="Training went wrong, or the file is damaged.",
             )
-        settled[name] = values
+        copies[name] = values
     if casts:
-        return settled, [f"The weights are stored as {', '.join(sorted(casts))}; read as float32."]
-    return settled, []
+        return copies, [f"The weights are stored as {', '.join(sorted(casts))}; read as float32."]
+    return copies, []
 
 
 def _value_fault(name: str, values: Tensor) -> str | None:

@@ -1,8 +1,8 @@
-"""The table of published checkpoints, and how one of them is found in it.
+"""Registry of published checkpoints, and the search in it by name and by hash.
 
-Rows of packaged weights are completed from the ``.json`` beside the weights (written by
-``resolve.package``), which holds their configuration and their sha256; a packaged row whose files
-are not there is left out.
+Entries of packaged weights are completed from the ``.json`` beside the weights (written by
+``package``), which holds their configuration and their sha256; one whose files are not there is
+left out.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ PACKAGED: tuple[dict[str, Any], ...] = tuple(
 
 
 def packaged_entry(facts: dict[str, Any], folder: Path = WEIGHTS_FOLDER) -> Entry | None:
-    """Complete a packaged row from ``<name>.json`` in ``folder``; None when it is not there.
+    """Complete a packaged entry from ``<name>.json`` in ``folder``; None when it is not there.
 
     The file is a ``config.json`` with one more key, "checkpoint": an object with "sha256" and any
     of "title", "task", "trained_on", "licence", which replace those of the row.
@@ -70,12 +70,12 @@ REGISTRY: tuple[Entry, ...] = (
 
 
 def list_models() -> tuple[Entry, ...]:
-    """Every published checkpoint, packaged ones first."""
+    """List every published checkpoint, packaged ones first."""
     return REGISTRY
 
 
 def find(name: str) -> Entry | None:
-    """The row that ``name`` means: its name, an alias, its Hub repository; in any letter case."""
+    """Find an entry by its name, an alias or its Hub repository, in any letter case."""
     wanted = name.strip().casefold()
     for entry in REGISTRY:
         if wanted in (n.casefold() for n in (entry.name, *entry.aliases, entry.repo or entry.name)):
@@ -84,5 +84,5 @@ def find(name: str) -> Entry | None:
 
 
 def find_by_hash(sha256: str) -> Entry | None:
-    """The row whose weights are in the file with this hash."""
+    """Find the entry whose weights are in the file with this sha256."""
     return next((e for e in REGISTRY if sha256 == e.sha256 or sha256 in e.twins), None)
