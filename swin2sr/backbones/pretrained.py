@@ -1,4 +1,4 @@
-"""Loading and saving of the backbones, with and without heads."""
+"""Base class of the public backbones: loading by name, strict but for heads, and saving."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from swin2sr.backbones.config import BackboneConfig
 from swin2sr.backbones.key_mapping import to_hub
 from swin2sr.backbones.load import BackboneCheckpoint, load_backbone
 from swin2sr.errors import WeightsError
-from swin2sr.models.pretrained import Saved
+from swin2sr.models.pretrained import PretrainedModel
 
 WITHIN = "backbone."  # where the backbone lies in a network with a head
 
 
-class PretrainedBackbone(Saved):
-    """A network with weights that can be found by name, loaded strictly and saved."""
+class PretrainedBackbone(PretrainedModel):
+    """Backbone, with head or without, whose weights are found by name and loaded strictly."""
 
     config: BackboneConfig
     config_class: ClassVar[type[BackboneConfig]]
@@ -89,7 +89,7 @@ class PretrainedBackbone(Saved):
         ignore_mismatched_sizes: bool = False,
         dtype: torch.dtype | None = None,
     ) -> Self:
-        """The model for weights that ``load_backbone`` found, in evaluation mode.
+        """Build the model for weights that ``load_backbone`` found, in evaluation mode.
 
         Args:
             found: the weights.
@@ -137,17 +137,17 @@ class PretrainedBackbone(Saved):
 
     @classmethod
     def _own_name(cls, name: str) -> str:
-        """What this class calls a parameter with a canonical native name."""
+        """Name in this class of a parameter with a canonical native name."""
         beside = not cls.has_head or name.startswith(("classifier.", "decoder."))
         return name if beside else WITHIN + name
 
     def hub_state(self) -> dict[str, Tensor]:
-        """See ``Saved``."""
+        """See ``PretrainedModel``."""
         prefix = f"{self.config.model_type}." if self.has_head else ""
         return to_hub(self.state_dict(), prefix=prefix)
 
     def trunk_module(self) -> Any:
-        """See ``Saved``."""
+        """See ``PretrainedModel``."""
         return self.backbone if self.has_head else self
 
 

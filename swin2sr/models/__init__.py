@@ -1,4 +1,4 @@
-"""The networks."""
+"""Restoration networks: Swin2SR and SwinIR."""
 
 from swin2sr.models.outputs import FeatureOutput, ImageSuperResolutionOutput
 from swin2sr.models.swin2sr import (
