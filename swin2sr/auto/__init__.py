@@ -1,4 +1,4 @@
-"""One name for every network: a checkpoint's ``config.json`` says which class it belongs to.
+"""Auto classes and pipelines: a checkpoint's ``config.json`` says which class it belongs to.
 
 The names, arguments and results are those of transformers.
 """

@@ -1,4 +1,4 @@
-"""Devices and number formats in all the ways that transformers takes them."""
+"""Devices and dtypes in all the ways that transformers takes them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from swin2sr.inference.engine import DTYPES
 
 
 def infer_device() -> str:
-    """The kind of the best device here: "cuda", "mps" or "cpu"."""
+    """Kind of the best device here: "cuda", "mps" or "cpu"."""
     return hardware.pick_device("auto").type
 
 
 def device_of(value: Any) -> torch.device:
-    """A device by number, name or map.
+    """Device by number, name or map.
 
     Args:
         value: None or "auto" for the best; the number of an accelerator (the CPU where there is
@@ -43,7 +43,7 @@ def device_of(value: Any) -> torch.device:
 
 
 def dtype_of(dtype: Any, torch_dtype: Any = None) -> torch.dtype | str | None:
-    """A number format by one of the two names of the argument.
+    """Dtype by either name of the argument.
 
     Args:
         dtype: a torch.dtype, its name, "auto" or None.

@@ -1,4 +1,4 @@
-"""The class of a network, and of its processor, by the ``model_type`` of its checkpoint."""
+"""Auto classes: network and processor by the ``model_type`` of a checkpoint."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _PROCESSORS = (Swin2SRImageProcessor, ViTImageProcessor)
 
 
 class _AutoModel:
-    """Chooses among ``networks``, by "model_type"."""
+    """Auto class: chooses among ``networks`` by "model_type"."""
 
     networks: ClassVar[Mapping[str, Any]]
 
@@ -104,7 +104,7 @@ class _AutoModel:
 
 
 class AutoModel(_AutoModel):
-    """A network without its head: pictures to features."""
+    """Auto class of networks without head: pictures to features."""
 
     networks: ClassVar[Mapping[str, Any]] = {
         "swin2sr": Swin2SRModel,
@@ -115,7 +115,7 @@ class AutoModel(_AutoModel):
 
 
 class AutoModelForImageToImage(_AutoModel):
-    """A network that makes pictures of pictures."""
+    """Auto class of restoration networks: pictures to pictures."""
 
     networks: ClassVar[Mapping[str, Any]] = {
         "swin2sr": Swin2SRForImageSuperResolution,
@@ -124,7 +124,7 @@ class AutoModelForImageToImage(_AutoModel):
 
 
 class AutoModelForImageClassification(_AutoModel):
-    """A network that says what a picture shows."""
+    """Auto class of image classifiers."""
 
     networks: ClassVar[Mapping[str, Any]] = {
         "swin": SwinForImageClassification,
@@ -133,7 +133,7 @@ class AutoModelForImageClassification(_AutoModel):
 
 
 class AutoModelForMaskedImageModeling(_AutoModel):
-    """A network that completes what is masked in a picture."""
+    """Auto class of networks that complete masked pictures."""
 
     networks: ClassVar[Mapping[str, Any]] = {
         "swin": SwinForMaskedImageModeling,
@@ -142,7 +142,7 @@ class AutoModelForMaskedImageModeling(_AutoModel):
 
 
 class AutoImageProcessor:
-    """Chooses the processor that makes a network's input."""
+    """Auto class of the processors that make a network's input."""
 
     @classmethod
     def from_pretrained(
@@ -154,7 +154,7 @@ class AutoImageProcessor:
         local_files_only: bool = False,
         use_fast: bool | None = None,
     ) -> Swin2SRImageProcessor | ViTImageProcessor:
-        """The processor that a checkpoint names, or else the one of its network.
+        """Load the processor that a checkpoint names, or else the one of its network.
 
         Args:
             name, revision, cache_dir, local_files_only: as ``AutoModel.from_pretrained``.
@@ -184,7 +184,7 @@ class AutoImageProcessor:
 
 
 def _published(name: Any) -> checkpoints.Entry | None:
-    """The registry's row where, as for weights, no folder of that name comes first."""
+    """Registry entry where, as for weights, no folder of that name comes first."""
     entry = checkpoints.find(name) if isinstance(name, str) else None
     if entry is not None and entry.source != "packaged" and os.path.isfile(f"{name}/{MODEL}"):
         return None
@@ -192,7 +192,7 @@ def _published(name: Any) -> checkpoints.Entry | None:
 
 
 def _described(place: Place) -> tuple[str, dict[str, Any]]:
-    """The "model_type" and all values of ``config.json``.
+    """Read the "model_type" and all values of ``config.json``.
 
     Raises:
         WeightsError: there is none.

@@ -1,4 +1,4 @@
-"""From a picture to a result in one call."""
+"""Pipelines: a picture to a result in one call."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FUNCTIONS = ("softmax", "sigmoid", "none")
 
 
 class ImageToImagePipeline:
-    """Pictures to pictures.
+    """Image-to-image pipeline.
 
     Args:
         upscaler: what does the work.
@@ -40,12 +40,12 @@ class ImageToImagePipeline:
 
     @property
     def model(self) -> nn.Module:
-        """The network."""
+        """Network that runs."""
         return self.upscaler.model
 
     @property
     def device(self) -> torch.device:
-        """Where it runs."""
+        """Device that it runs on."""
         return self.upscaler.device
 
     def __call__(self, images: Any, **options: Unpack[Options]) -> Any:
@@ -64,7 +64,7 @@ class ImageToImagePipeline:
 
 
 class ImageClassificationPipeline:
-    """Pictures to names.
+    """Image classification pipeline.
 
     Args:
         model: a network of ``AutoModelForImageClassification``; it is moved to the device and put
@@ -148,7 +148,7 @@ def pipeline(
     cache_dir: str | os.PathLike[str] | None = None,
     local_files_only: bool = False,
 ) -> Any:
-    """Everything from a picture to a result behind one call.
+    """Build a pipeline, everything from a picture to a result behind one call.
 
     Args:
         task: "image-to-image" or "image-classification".

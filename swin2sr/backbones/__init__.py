@@ -1,4 +1,4 @@
-"""The public backbones: Swin and SwinV2 with Hugging Face's names and semantics.
+"""Public backbones: Swin and SwinV2 with Hugging Face's names and semantics.
 
 Where transformers gives a result ours is the same, with three differences that add: ``attentions``
 holds every layer's matrices (transformers': the last of each stage), ``head_mask`` works, and
@@ -29,18 +29,16 @@ class SwinModel(Backbone, PretrainedBackbone):
     """Swin: image to features. See ``Backbone``."""
 
     config_class: ClassVar[type[BackboneConfig]] = SwinConfig
-    has_head: ClassVar[bool] = False
 
 
 class SwinForImageClassification(ImageClassifier, PretrainedBackbone):
     """Swin: image to class. See ``ImageClassifier``."""
 
     config_class: ClassVar[type[BackboneConfig]] = SwinConfig
-    has_head: ClassVar[bool] = True
 
     @property
     def swin(self) -> Backbone:
-        """The network without its head (Hugging Face's name for ``backbone``)."""
+        """Network without its head (Hugging Face's name for ``backbone``)."""
         return self.backbone
 
 
@@ -48,11 +46,10 @@ class SwinForMaskedImageModeling(MaskedImageModel, PretrainedBackbone):
     """Swin: image with hidden patches to image. See ``MaskedImageModel``."""
 
     config_class: ClassVar[type[BackboneConfig]] = SwinConfig
-    has_head: ClassVar[bool] = True
 
     @property
     def swin(self) -> Backbone:
-        """The network without its head (Hugging Face's name for ``backbone``)."""
+        """Network without its head (Hugging Face's name for ``backbone``)."""
         return self.backbone
 
 
@@ -60,18 +57,16 @@ class Swinv2Model(Backbone, PretrainedBackbone):
     """SwinV2: image to features. See ``Backbone``."""
 
     config_class: ClassVar[type[BackboneConfig]] = Swinv2Config
-    has_head: ClassVar[bool] = False
 
 
 class Swinv2ForImageClassification(ImageClassifier, PretrainedBackbone):
     """SwinV2: image to class. See ``ImageClassifier``."""
 
     config_class: ClassVar[type[BackboneConfig]] = Swinv2Config
-    has_head: ClassVar[bool] = True
 
     @property
     def swinv2(self) -> Backbone:
-        """The network without its head (Hugging Face's name for ``backbone``)."""
+        """Network without its head (Hugging Face's name for ``backbone``)."""
         return self.backbone
 
 
@@ -79,9 +74,8 @@ class Swinv2ForMaskedImageModeling(MaskedImageModel, PretrainedBackbone):
     """SwinV2: image with hidden patches to image. See ``MaskedImageModel``."""
 
     config_class: ClassVar[type[BackboneConfig]] = Swinv2Config
-    has_head: ClassVar[bool] = True
 
     @property
     def swinv2(self) -> Backbone:
-        """The network without its head (Hugging Face's name for ``backbone``)."""
+        """Network without its head (Hugging Face's name for ``backbone``)."""
         return self.backbone

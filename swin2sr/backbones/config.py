@@ -1,4 +1,4 @@
-"""The hierarchical backbones, Swin and SwinV2, and their heads.
+"""Configuration of the hierarchical backbones, Swin and SwinV2, and of their heads.
 
 Source: fields, names and defaults of ``SwinConfig`` and ``Swinv2Config`` in transformers 4.35 to
 5.23; the meaning of each in microsoft/Swin-Transformer.
@@ -21,7 +21,7 @@ PROBLEMS = ("regression", "single_label_classification", "multi_label_classifica
 
 @dataclass(frozen=True, kw_only=True)
 class BackboneConfig(Config):
-    """Every choice that shapes a backbone and its heads.
+    """Configuration: every choice that shapes a backbone and its heads.
 
     Args:
         image_size: side of the training images in pixels, int or (height, width). It does not limit
@@ -172,7 +172,7 @@ class BackboneConfig(Config):
 
     @property
     def classes(self) -> int:
-        """How many numbers the classifier gives out; 0 for no classifier."""
+        """Number of classes that the classifier scores; 0 for no classifier."""
         assert self.num_labels is not None
         return self.num_labels
 
@@ -200,7 +200,7 @@ class BackboneConfig(Config):
 
     @property
     def stage_names(self) -> tuple[str, ...]:
-        """What transformers calls the embedding ("stem") and the stages ("stage1", ...)."""
+        """Names of the embedding ("stem") and the stages ("stage1", ...) in transformers."""
         return ("stem", *(f"stage{i + 1}" for i in range(len(self.depths))))
 
     @property
@@ -221,7 +221,7 @@ class BackboneConfig(Config):
         return self.window_size, self.window_size // 2
 
     def replace(self, **changes: Any) -> Self:
-        """A copy with some fields changed; what follows from them is derived anew."""
+        """Copy with some fields changed; what follows from them is derived anew."""
         if {"id2label", "num_labels"} & changes.keys():
             changes = {"id2label": None, "label2id": None, "num_labels": None} | changes
         for name, other in (("out_features", "out_indices"), ("out_indices", "out_features")):
@@ -247,7 +247,7 @@ class BackboneConfig(Config):
 
 @dataclass(frozen=True, kw_only=True)
 class SwinConfig(BackboneConfig):
-    """A Swin Transformer (arXiv 2103.14030). See ``BackboneConfig``."""
+    """Swin Transformer (arXiv 2103.14030). See ``BackboneConfig``."""
 
     network: ClassVar[str] = "Swin"
     model_type: ClassVar[str] = "swin"
@@ -256,7 +256,7 @@ class SwinConfig(BackboneConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class Swinv2Config(BackboneConfig):
-    """A Swin Transformer V2 (arXiv 2111.09883). See ``BackboneConfig``.
+    """Swin Transformer V2 (arXiv 2111.09883). See ``BackboneConfig``.
 
     Args:
         pretrained_window_sizes: window that each stage's position bias was trained with, 0 where it
@@ -326,19 +326,12 @@ def _aligned(
 
 
 _FLOATS = (
-    "mlp_ratio",
-    "hidden_dropout_prob",
-    "attention_probs_dropout_prob",
-    "drop_path_rate",
-    "initializer_range",
-    "layer_norm_eps",
+    *("mlp_ratio", "hidden_dropout_prob", "attention_probs_dropout_prob", "drop_path_rate"),
+    *("initializer_range", "layer_norm_eps"),
 )
 _FLAGS = (
-    "qkv_bias",
-    "use_absolute_embeddings",
-    "output_hidden_states",
-    "output_attentions",
-    "return_dict",
+    *("qkv_bias", "use_absolute_embeddings"),
+    *("output_hidden_states", "output_attentions", "return_dict"),
 )
 _SILENT = {  # not written while they are as usual
     "output_hidden_states": False,

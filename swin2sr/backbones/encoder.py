@@ -1,4 +1,4 @@
-"""The hierarchical backbone: patch embedding -> stages of window attention, each merged -> norm.
+"""Encoder of a backbone: patch embedding -> stages of window attention, each merged -> norm.
 
 Source: Swin Transformer (arXiv 2103.14030), figure 3; Swin Transformer V2 (arXiv 2111.09883),
 figure 1; arithmetic of ``SwinTransformer`` and ``SwinTransformerV2`` in microsoft/Swin-Transformer;
@@ -8,6 +8,7 @@ interface of transformers' ``SwinModel`` and ``Swinv2Model``.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +26,7 @@ HeadMask = Tensor | Sequence[Tensor | None]
 
 
 def build_block(config: BackboneConfig, stage: int, depth: int, drop_path: float) -> Block:
-    """One layer of a backbone, of its configuration's generation."""
+    """Build one layer of a backbone, of its configuration's generation."""
     dim, heads = config.widths[stage], config.num_heads[stage]
     window, shift = config.stage_window(stage)
     shift = shift if depth % 2 else 0
@@ -50,7 +51,7 @@ def build_block(config: BackboneConfig, stage: int, depth: int, drop_path: float
 
 
 class Stage(nn.Module):
-    """Layers at one resolution, and but for the last stage the merging of patches after them."""
+    """Stage: layers at one resolution, and patch merging after them but for the last stage."""
 
     def __init__(self, config: BackboneConfig, index: int, drop_path: list[float]) -> None:
         super().__init__()
@@ -86,13 +87,15 @@ class Stage(nn.Module):
 
 
 class Backbone(nn.Module):
-    """From pixels to features of falling resolution.
+    """Backbone: pixels to features of falling resolution.
 
     Args:
         config: the network's shape.
         add_pooling_layer: also give out the mean of the last features.
         use_mask_token: learn a token that stands for masked patches.
     """
+
+    has_head: ClassVar[bool] = False
 
     def __init__(
         self, config: BackboneConfig, add_pooling_layer: bool = True, use_mask_token: bool = False
@@ -148,28 +151,8 @@ class Backbone(nn.Module):
             ShapeError: pixels or masks of another shape.
             ConfigError: ``bool_masked_pos`` without ``use_mask_token``.
         """
-        output = self.features(
-            pixel_values,
-            bool_masked_pos,
-            head_mask,
-            output_attentions,
-            output_hidden_states,
-            interpolate_pos_encoding,
-        )
-        return output if _told(return_dict, self.config.return_dict) else output.to_tuple()
-
-    def features(
-        self,
-        pixel_values: Tensor,
-        bool_masked_pos: Tensor | None = None,
-        head_mask: HeadMask | None = None,
-        output_attentions: bool | None = None,
-        output_hidden_states: bool | None = None,
-        interpolate_pos_encoding: bool = False,
-    ) -> BackboneModelOutput:
-        """As ``forward``, always the output by names."""
-        keep = _told(output_hidden_states, self.config.output_hidden_states)
-        look = _told(output_attentions, self.config.output_attentions)
+        keep = asked_or(self.config.output_hidden_states, output_hidden_states)
+        look = asked_or(self.config.output_attentions, output_attentions)
         masks = head_masks(self.config, head_mask)
         tokens = self.embed(pixel_values, bool_masked_pos, interpolate_pos_encoding)
         maps, attentions = [tokens], []
@@ -179,13 +162,14 @@ class Backbone(nn.Module):
             if keep:
                 maps.append(tokens)
         last = self.norm(tokens).flatten(1, 2)
-        return BackboneModelOutput(
+        output = BackboneModelOutput(
             last,
             last.mean(dim=1) if self.pools else None,
             tuple(state.flatten(1, 2) for state in maps) if keep else None,
             tuple(attentions) if look else None,
             tuple(state.permute(0, 3, 1, 2) for state in maps) if keep else None,
         )
+        return output if asked_or(self.config.return_dict, return_dict) else output.to_tuple()
 
     def _run(
         self, stage: nn.Module, tokens: Tensor, masks: list[Tensor | None], need_weights: bool
@@ -195,13 +179,13 @@ class Backbone(nn.Module):
         return stage(tokens, masks, need_weights)
 
 
-def _told(asked: bool | None, usual: bool) -> bool:
-    """What the caller asked for, or else what the configuration says."""
+def asked_or(usual: bool, asked: bool | None) -> bool:
+    """Option as the caller asked for it, or else as the configuration has it."""
     return usual if asked is None else bool(asked)
 
 
 def head_masks(config: BackboneConfig, head_mask: HeadMask | None) -> list[list[Tensor | None]]:
-    """The factors on the heads of every layer, by stage; see ``Backbone.forward``.
+    """Factors on the heads of every layer, by stage; see ``Backbone.forward``.
 
     Raises:
         ShapeError: factors of another shape.

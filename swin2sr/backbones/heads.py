@@ -8,12 +8,14 @@ microsoft/SimMIM.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from swin2sr.backbones.config import BackboneConfig
-from swin2sr.backbones.encoder import Backbone, HeadMask
+from swin2sr.backbones.encoder import Backbone, HeadMask, asked_or
 from swin2sr.backbones.outputs import ImageClassifierOutput, MaskedImageModelingOutput
 from swin2sr.backbones.patches import grid_of
 from swin2sr.errors import ConfigError, ShapeError
@@ -26,6 +28,8 @@ class ImageClassifier(nn.Module):
     Args:
         config: the network's shape; with no class at all the features themselves are given out.
     """
+
+    has_head: ClassVar[bool] = True
 
     def __init__(self, config: BackboneConfig) -> None:
         super().__init__()
@@ -58,13 +62,14 @@ class ImageClassifier(nn.Module):
             ShapeError: pixels, mask or labels of another shape.
             ConfigError: a label that is no class.
         """
-        features = self.backbone.features(
+        features = self.backbone(
             pixel_values,
             None,
             head_mask,
             output_attentions,
             output_hidden_states,
             interpolate_pos_encoding,
+            return_dict=True,
         )
         logits = self.classifier(features.pooler_output)
         output = ImageClassifierOutput(
@@ -74,8 +79,7 @@ class ImageClassifier(nn.Module):
             features.attentions,
             features.reshaped_hidden_states,
         )
-        as_names = self.config.return_dict if return_dict is None else return_dict
-        return output if as_names else output.to_tuple()
+        return output if asked_or(self.config.return_dict, return_dict) else output.to_tuple()
 
 
 class MaskedImageModel(nn.Module):
@@ -84,6 +88,8 @@ class MaskedImageModel(nn.Module):
     Args:
         config: the network's shape.
     """
+
+    has_head: ClassVar[bool] = True
 
     def __init__(self, config: BackboneConfig) -> None:
         super().__init__()
@@ -127,13 +133,14 @@ class MaskedImageModel(nn.Module):
                 f"{reduced[0]}x{reduced[1]}: there is no picture to compare with the image.",
                 remedy=f"Use encoder_stride={reduced[0]}.",
             )
-        features = self.backbone.features(
+        features = self.backbone(
             pixel_values,
             bool_masked_pos,
             head_mask,
             output_attentions,
             output_hidden_states,
             interpolate_pos_encoding,
+            return_dict=True,
         )
         height, width = pixel_values.shape[-2:]
         rows, columns = grid = grid_of(height, width, config.patch_sides)
@@ -154,8 +161,7 @@ class MaskedImageModel(nn.Module):
             features.attentions,
             features.reshaped_hidden_states,
         )
-        as_names = config.return_dict if return_dict is None else return_dict
-        return output if as_names else output.to_tuple()
+        return output if asked_or(config.return_dict, return_dict) else output.to_tuple()
 
 
 def problem_of(config: BackboneConfig, labels: Tensor) -> str:

@@ -1,4 +1,4 @@
-"""The processor of Swin and Swin V2: size, centre, values.
+"""Image processor of Swin and Swin V2: size, centre, values.
 
 ``ViTImageProcessor`` is the class that the checkpoints of both name in their files; sizes are
 changed by Pillow, as transformers does where torchvision is not installed.
@@ -32,7 +32,7 @@ Values = float | Sequence[float]
 
 
 class ViTImageProcessor(ImageProcessor):
-    """Makes network input of pictures: one size, centre cut out, values shifted and scaled.
+    """Image processor: network input of one size, the centre cut out, values shifted and scaled.
 
     The defaults are those of transformers; the files of Swin and Swin V2 name ``IMAGENET_MEAN``,
     ``IMAGENET_STD`` and bicubic interpolation.
@@ -136,19 +136,7 @@ class ViTImageProcessor(ImageProcessor):
                 are not those of ``image_mean`` and ``image_std``, or no colours.
             ImageError, KindError, ConfigError: as ``Swin2SRImageProcessor.preprocess``.
         """
-        given = {
-            "do_resize": do_resize,
-            "size": size,
-            "resample": resample,
-            "do_center_crop": do_center_crop,
-            "crop_size": crop_size,
-            "do_rescale": do_rescale,
-            "rescale_factor": rescale_factor,
-            "do_normalize": do_normalize,
-            "image_mean": image_mean,
-            "image_std": image_std,
-            "do_convert_rgb": do_convert_rgb,
-        }
+        given = {name: value for name, value in locals().items() if name in self.options}
         return self._process(images, given, return_tensors, data_format, input_data_format)
 
     __call__ = preprocess
@@ -191,7 +179,7 @@ class ViTImageProcessor(ImageProcessor):
         cache_dir: str | os.PathLike[str] | None = None,
         local_files_only: bool = False,
     ) -> Self:
-        """The processor that belongs to a model.
+        """Load the processor that belongs to a model.
 
         Args:
             name: folder or Hub id with ``preprocessor_config.json``; where there is only
@@ -217,7 +205,7 @@ class ViTImageProcessor(ImageProcessor):
 
     @classmethod
     def for_network(cls, values: Mapping[str, Any]) -> Self:
-        """The processor that a network of Swin or Swin V2 was trained with.
+        """Build the processor that a network of Swin or Swin V2 was trained with.
 
         Args:
             values: of its ``config.json``; only "image_size" counts (224 where it is missing).
@@ -236,7 +224,7 @@ ViTImageProcessorFast = ViTImageProcessor
 
 
 def _size(name: str, value: Any, kinds: tuple[set[str], ...]) -> dict[str, int]:
-    """A size in pixels by the names of its sides."""
+    """Size in pixels by the names of its sides."""
     if isinstance(value, int):
         value = (value, value)
     if isinstance(value, list | tuple) and len(value) == 2:
@@ -256,7 +244,7 @@ def _filter(value: Any) -> int:
 
 
 def _each(value: Any) -> list[Any]:
-    """The numbers of a list, or one for each of three channels."""
+    """Numbers of a list, or one for each of three channels."""
     return list(value) if isinstance(value, list | tuple) and value else [value] * 3
 
 
@@ -272,7 +260,7 @@ def _column(name: str, values: list[float], channels: int) -> np.ndarray:
 
 
 def _before_white(image: Image.Image) -> Image.Image:
-    """A picture without transparency: what is behind it is white."""
+    """Picture without transparency: white is behind it."""
     has_alpha = {"A", "a"} & {*image.getbands()} or "transparency" in image.info
     if not has_alpha or image.mode.startswith(("I", "F")):
         return image

@@ -1,4 +1,4 @@
-"""What the backbones return: dataclasses that also read as tuples and mappings."""
+"""Outputs of the backbones: dataclasses that also read as tuples and mappings."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class ImageClassifierOutput(ModelOutput):
 
 @dataclass
 class MaskedImageModelingOutput(ModelOutput):
-    """An image completed where it was masked.
+    """Image completed where it was masked.
 
     Attributes:
         loss: scalar, when a mask was given.

@@ -1,4 +1,4 @@
-"""From pixels to tokens and to fewer, wider tokens: patch embedding and patch merging.
+"""Patch embedding and patch merging: pixels to tokens, and to fewer, wider tokens.
 
 Source: Swin Transformer (arXiv 2103.14030), section 3.1; SimMIM (arXiv 2111.09886), section 3.1
 (mask token); arithmetic of ``PatchEmbed`` and ``PatchMerging`` in microsoft/Swin-Transformer;
@@ -20,7 +20,7 @@ def grid_of(height: int, width: int, patch: tuple[int, int]) -> tuple[int, int]:
 
 
 class PatchEmbedding(nn.Module):
-    """One token per patch: a linear map of its pixels, a norm, and what is known of its place.
+    """Patch embedding: one token a patch, by a linear map of its pixels, a norm and its position.
 
     Args:
         channels: colours in.
@@ -114,7 +114,7 @@ class PatchEmbedding(nn.Module):
 
 
 class PatchMerging(nn.Module):
-    """Four neighbouring tokens become one of twice their width.
+    """Patch merging: four neighbouring tokens become one of twice their width.
 
     Args:
         dim: width of a token before.

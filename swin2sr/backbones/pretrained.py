@@ -64,17 +64,15 @@ class PretrainedBackbone(PretrainedModel):
         found = load_backbone(
             name, revision=revision, cache_dir=cache_dir, local_files_only=local_files_only
         )
-        changes = {
-            "num_labels": num_labels,
-            "id2label": id2label,
-            "label2id": label2id,
-            "problem_type": problem_type,
-        }
-        options = {"add_pooling_layer": add_pooling_layer, "use_mask_token": use_mask_token}
         return cls.from_checkpoint(
             found,
-            changes={key: value for key, value in changes.items() if value is not None},
-            options={key: value for key, value in options.items() if value is not None},
+            changes=_given(
+                num_labels=num_labels,
+                id2label=id2label,
+                label2id=label2id,
+                problem_type=problem_type,
+            ),
+            options=_given(add_pooling_layer=add_pooling_layer, use_mask_token=use_mask_token),
             ignore_mismatched_sizes=ignore_mismatched_sizes,
             dtype=dtype,
         )
@@ -124,7 +122,7 @@ class PretrainedBackbone(PretrainedModel):
                     code="wrong_model",
                     remedy="To train a new one, pass num_labels and ignore_mismatched_sizes=True.",
                 )
-            given = {key: value for key, value in given.items() if not _is_classifiers(key)}
+            given = {key: v for key, v in given.items() if not key.startswith("classifier.")}
         fresh = [name for name in own if name not in given]
         if fresh:
             warnings.warn(
@@ -151,5 +149,6 @@ class PretrainedBackbone(PretrainedModel):
         return self.backbone if self.has_head else self
 
 
-def _is_classifiers(name: str) -> bool:
-    return name.startswith("classifier.")
+def _given(**values: Any) -> dict[str, Any]:
+    """Options that were given, without those that are None."""
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,4 +1,4 @@
-"""Read the HDF5 files in which transformers' TensorFlow models were saved, as the Hub's names.
+"""Reading of HDF5 files in which transformers' TensorFlow models were saved.
 
 Such a file lists its layers in an attribute, each layer its weights; a weight's name is its path in
 the model. Matrices are stored the other way round than PyTorch's, kernels of convolutions with the
@@ -78,7 +78,7 @@ def read_tensorflow(path: str | os.PathLike[str]) -> Weights:
 
 
 def pytorch_name(name: str) -> str:
-    """The Hub's name of a TensorFlow weight: without the model's own name, which stands first.
+    """Hub's name of a TensorFlow weight: without the model's own name, which stands first.
 
     >>> pytorch_name("tf_swin_model/swin/layernorm/gamma:0")
     'swin.layernorm.weight'
@@ -89,7 +89,7 @@ def pytorch_name(name: str) -> str:
 
 
 def _listed(file: Any, size: int, shown: str) -> Iterator[tuple[str, Any]]:
-    """(name, dataset) of every weight that the file lists, none of them larger than the file."""
+    """Yield (name, dataset) of every weight that the file lists, none larger than the file."""
     import h5py
 
     total = count = 0
@@ -110,7 +110,7 @@ def _listed(file: Any, size: int, shown: str) -> Iterator[tuple[str, Any]]:
 
 
 def _names(group: Any, attribute: str) -> list[str]:
-    """A list of names in an attribute; a long one is spread over several with numbers."""
+    """Read names from an attribute; a long list is spread over several with numbers."""
     if attribute in group.attrs:
         parts = [group.attrs[attribute]]
     else:
@@ -122,7 +122,7 @@ def _names(group: Any, attribute: str) -> list[str]:
 
 
 def _own(group: Any, name: str, kind: type, shown: str) -> Any:
-    """A member of a group, nowhere on the way to it a link that leads elsewhere."""
+    """Open a member of a group, nowhere on the way to it a link that leads elsewhere."""
     import h5py
 
     found = group

@@ -62,18 +62,8 @@ class HubFile:
         )
         return Path(found) if isinstance(found, str) else None
 
-    def fetch(self, *, sha256: str | None = None, deadline: float = DEADLINE) -> Path:
-        """Download into the cache.
-
-        Args:
-            sha256: what the file must have; None takes the Hub's own word where it gives one.
-            deadline: seconds without progress after which to give up.
-        Raises:
-            WeightsError: offline, not_found, download or hash_mismatch.
-        """
-        return watched(lambda watch: self._fetch(sha256, watch), self, deadline)
-
-    def _fetch(self, sha256: str | None, watch: Watchdog) -> Path:
+    def fetch(self, watch: Watchdog, sha256: str | None) -> Path:
+        """Download into the cache; see ``Downloader.fetch``."""
         from huggingface_hub import get_hf_file_metadata, hf_hub_url
         from huggingface_hub.utils import build_hf_headers
 
@@ -157,11 +147,8 @@ class ReleaseFile:
         """Path of the file if it is in the cache."""
         return self.path if self.path.is_file() else None
 
-    def fetch(self, *, sha256: str | None = None, deadline: float = DEADLINE) -> Path:
-        """Download into the cache; as ``HubFile.fetch``."""
-        return watched(lambda watch: self._fetch(sha256, watch), self, deadline)
-
-    def _fetch(self, sha256: str | None, watch: Watchdog) -> Path:
+    def fetch(self, watch: Watchdog, sha256: str | None) -> Path:
+        """Download into the cache; see ``Downloader.fetch``."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         remove_stale_partials(self.path.parent)
         Transfer(self.url, self.path, wanted=self, watch=watch, sha256=sha256).run()
@@ -170,21 +157,32 @@ class ReleaseFile:
 
 @dataclass(frozen=True)
 class Downloader:
-    """Files of the Hub and of release pages, cached or fetched as the caller of ``load`` wants."""
+    """Downloader of files of the Hub and of release pages, with a cache."""
 
-    revision: str | None
-    cache_dir: str | os.PathLike[str] | None
-    local_files_only: bool
-    deadline: float
+    revision: str | None = None  # commit, branch or tag on the Hub
+    cache_dir: str | os.PathLike[str] | None = None  # instead of the Hub's cache
+    local_files_only: bool = False  # never use the network
+    deadline: float = DEADLINE  # seconds without progress after which a download is given up
 
     def hub_file(self, repo: str, filename: str, pinned: str | None = None) -> HubFile:
         """File of a Hub repository, at the revision asked for or else the pinned one."""
         return HubFile(repo, filename, self.revision or pinned, hub_cache(self.cache_dir))
 
+    def path(self, file: HubFile | ReleaseFile) -> Path:
+        """Path of the cached file, or of a fresh one; raises as ``fetch``."""
+        return file.cached() or self.fetch(file)
+
     def fetch(self, file: HubFile | ReleaseFile, sha256: str | None = None) -> Path:
-        """Download into the cache; see ``HubFile.fetch``."""
+        """Download into the cache.
+
+        Args:
+            file: which.
+            sha256: what it must have; None takes the Hub's own word where it gives one.
+        Raises:
+            WeightsError: offline, not_found, download or hash_mismatch.
+        """
         refuse_offline(file, local_files_only=self.local_files_only)
-        return file.fetch(sha256=sha256, deadline=self.deadline)
+        return watched(lambda watch: file.fetch(watch, sha256), file, self.deadline)
 
     def read(
         self, file: HubFile | ReleaseFile, sha256: str | None = None
@@ -192,8 +190,7 @@ class Downloader:
         """Read the cached file, or a fresh one; a damaged one is removed and fetched once more.
 
         Args:
-            file: of weights.
-            sha256: what it must have; None takes the Hub's own word where it gives one.
+            file, sha256: as ``fetch``.
         Raises:
             WeightsError: as ``load``.
         """
@@ -247,24 +244,18 @@ def _is_damaged(file: HubFile | ReleaseFile, error: WeightsError) -> bool:
 
 def hub_cache(cache_dir: str | os.PathLike[str] | None) -> Path:
     """Folder of the Hub's cache: as given, or where its library keeps it."""
-    if cache_dir is not None:
-        return _expanded(cache_dir)
     from huggingface_hub import constants
 
-    return Path(constants.HF_HUB_CACHE)
+    return Path(constants.HF_HUB_CACHE if cache_dir is None else os.path.expanduser(cache_dir))
 
 
 def release_cache(cache_dir: str | os.PathLike[str] | None) -> Path:
     """Folder of files from release pages: as given, or in the user's cache folder."""
     if cache_dir is not None:
-        return _expanded(cache_dir) / "releases"
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return _expanded(base) / "swin2sr" / "releases"
-
-
-def _expanded(folder: str | os.PathLike[str]) -> Path:
-    """Path with ``~`` resolved; unlike ``Path.expanduser`` no error where there is no home."""
-    return Path(os.path.expanduser(folder))
+        return Path(os.path.expanduser(cache_dir), "releases")
+    # Unlike Path.expanduser this is no error where there is no home.
+    base = os.path.expanduser(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
+    return Path(base, "swin2sr", "releases")
 
 
 def refuse_offline(wanted: object, *, local_files_only: bool) -> None:

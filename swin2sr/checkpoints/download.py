@@ -1,8 +1,10 @@
 """Download of one file: under a deadline, capped, hashed, put in place whole or not at all.
 
 A transfer runs in a thread of its own. Whoever waits for it waits as long as there is progress, and
-gives up ``deadline`` seconds after the last one; the Hub library's own download has no such limit,
-no cap, and does not look at the content. Its HTTP client, certificates and proxies are used.
+gives up ``deadline`` seconds after the last one. The Hub library's own download has no such limit,
+no cap, and does not look at the content; it hands on 10 MB at a time (measured with 2.4.0: below
+that no progress is to be seen, a cut connection starts from 0, and a dripping server keeps thread
+and lock for good). Its HTTP client, certificates and proxies are used.
 """
 
 from __future__ import annotations
@@ -107,24 +109,14 @@ def watched(work: Callable[[Watchdog], Path], wanted: object, deadline: float) -
 
 @dataclass
 class Transfer:
-    """Transfer of one file.
+    """Transfer of one file."""
 
-    Args:
-        url: where from; redirects are followed.
-        target: where to; it appears whole, or not at all.
-        wanted: what to call the file in messages.
-        watch: told of every step.
-        size: bytes announced, if known.
-        sha256: what the file must have, if known.
-        headers: sent to ``url``.
-    """
-
-    url: str
-    target: Path
-    wanted: object
+    url: str  # redirects are followed
+    target: Path  # appears whole, or not at all
+    wanted: object  # what to call the file in messages
     watch: Watchdog
-    size: int | None = None
-    sha256: str | None = None
+    size: int | None = None  # bytes announced
+    sha256: str | None = None  # what the file must have
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def run(self) -> None:

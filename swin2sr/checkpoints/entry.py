@@ -7,8 +7,10 @@ that it is not pinned.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
+from swin2sr.checkpoints.expected_shapes import count_parameters
 from swin2sr.config import RestorationConfig
 
 Source = Literal["packaged", "hub", "release"]  # where a published checkpoint is to be had
@@ -33,18 +35,15 @@ class Entry:
         name: how it is asked for.
         title: one line for people.
         task: one of ``TASKS``.
-        scale: factor between input and output sides; 1 restores.
         config: the network.
-        source: "packaged" (in this package), "hub" or "release" (a file at ``url``).
-        repo: Hub repository; also an accepted name.
         filename: the file in the folder, the repository or the release.
+        repo: Hub repository; also an accepted name.
         fallback: another file of the repository, taken when ``filename`` is not there.
         revision: full commit hash; None is the head of "main".
         sha256: of ``filename``, hexadecimal; None where none is known.
         url: of a release's file.
         licence: SPDX identifier.
         size_bytes: of ``filename``; None where not known exactly.
-        parameters: how many numbers it learned.
         trained_on: pictures and how they were degraded.
         aliases: other accepted names.
         twins: sha256 of other files with the same weights, by which those are recognised.
@@ -53,9 +52,7 @@ class Entry:
     name: str
     title: str
     task: str
-    scale: int
     config: RestorationConfig
-    source: Source
     filename: str
     repo: str | None = None
     fallback: str | None = None
@@ -64,10 +61,24 @@ class Entry:
     url: str | None = None
     licence: str = "Apache-2.0"
     size_bytes: int | None = None
-    parameters: int
     trained_on: str
     aliases: tuple[str, ...] = ()
     twins: tuple[str, ...] = ()
+
+    @property
+    def source(self) -> Source:
+        """Source: "packaged" (in this package), "hub" or "release" (a file at ``url``)."""
+        return "release" if self.url else "hub" if self.repo else "packaged"
+
+    @property
+    def scale(self) -> int:
+        """Factor between input and output sides; 1 restores."""
+        return self.config.upscale
+
+    @cached_property
+    def parameters(self) -> int:
+        """Number of parameters that the network learned."""
+        return count_parameters(self.config)
 
 
 def task_of(config: RestorationConfig) -> str:

@@ -24,21 +24,13 @@ POSITION_HIDDEN = 512  # hidden units of the position bias network
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class NativeWeights:
-    """Weights of a file under native names, and what in the file has none.
+    """Weights of a file under native names, and what in the file has none."""
 
-    Args:
-        network: name of the network they are of.
-        state: parameters by native name.
-        unknown: names in the file that belong to no such network.
-        buffers: what the original stores besides, by its name.
-        file_key: native name -> name in the file.
-    """
-
-    network: str
-    state: State
-    unknown: tuple[str, ...]
-    buffers: State
-    file_key: Callable[[str], str]
+    network: str  # name of the network they are of
+    state: State  # parameters by native name
+    unknown: tuple[str, ...]  # names in the file that belong to no such network
+    buffers: State  # what the original stores besides, by its name
+    file_key: Callable[[str], str]  # native name -> name in the file
 
     @property
     def shapes(self) -> Shapes:

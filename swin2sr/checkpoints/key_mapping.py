@@ -62,31 +62,19 @@ BLOCK: tuple[Row, ...] = (
     (".mlp.fc1.*", ".mlp.fc1.*", ".intermediate.dense.*"),
     (".mlp.fc2.*", ".mlp.fc2.*", ".output.dense.*"),
 )
+ATTENTION_PREFIXES: Row = (".attention", ".attn", ".attention.self")
 COSINE: tuple[Row, ...] = (  # attention of the second generation
-    (".attention.logit_scale", ".attn.logit_scale", ".attention.self.logit_scale"),
-    (".attention.q_bias", ".attn.q_bias", ".attention.self.query.bias"),
-    (".attention.v_bias", ".attn.v_bias", ".attention.self.value.bias"),
-    (".attention.qkv.weight", ".attn.qkv.weight", ".attention.self.{part}.weight"),
-    (
-        ".attention.position.fc1.*",
-        ".attn.cpb_mlp.0.*",
-        ".attention.self.continuous_position_bias_mlp.0.*",
-    ),
-    (
-        ".attention.position.fc2.weight",
-        ".attn.cpb_mlp.2.weight",
-        ".attention.self.continuous_position_bias_mlp.2.weight",
-    ),
+    (".logit_scale", ".logit_scale", ".logit_scale"),
+    (".q_bias", ".q_bias", ".query.bias"),
+    (".v_bias", ".v_bias", ".value.bias"),
+    (".qkv.weight", ".qkv.weight", ".{part}.weight"),
+    (".position.fc1.*", ".cpb_mlp.0.*", ".continuous_position_bias_mlp.0.*"),
+    (".position.fc2.weight", ".cpb_mlp.2.weight", ".continuous_position_bias_mlp.2.weight"),
 )
 TABLE: tuple[Row, ...] = (  # attention of the first
-    (".attention.qkv.*", ".attn.qkv.*", ".attention.self.{part}.*"),
-    (
-        ".attention.position.table",
-        ".attn.relative_position_bias_table",
-        ".attention.self.relative_position_bias_table",
-    ),
+    (".qkv.*", ".qkv.*", ".{part}.*"),
+    (".position.table", ".relative_position_bias_table", ".relative_position_bias_table"),
 )
-ATTENTION = {1: TABLE, 2: COSINE}
 
 
 def with_prefix(prefixes: Row, rows: Iterable[Row]) -> tuple[Row, ...]:
@@ -94,6 +82,11 @@ def with_prefix(prefixes: Row, rows: Iterable[Row]) -> tuple[Row, ...]:
     native, original, hub = prefixes
     return tuple((native + row[0], original + row[1], hub + row[2]) for row in rows)
 
+
+ATTENTION = {
+    generation: with_prefix(ATTENTION_PREFIXES, rows)
+    for generation, rows in ((1, TABLE), (2, COSINE))
+}
 
 # By generation; a first one has no projections, and those rows find nothing there.
 TRUNKS = {
@@ -172,19 +165,12 @@ BUFFER = re.compile(
 
 @dataclass(frozen=True)
 class NetworkKind:
-    """Network kind: what decides which rows of the tables its names come from.
+    """Network kind: what decides which rows of the tables its names come from."""
 
-    Args:
-        generation: of Swin.
-        head: upsampler; None without a head.
-        has_x3_step: the head enlarges by 3 in one convolution.
-        bare: a trunk alone (``Swin2SRModel``), whose names carry no prefix.
-    """
-
-    generation: int
-    head: str | None
-    has_x3_step: bool
-    bare: bool
+    generation: int  # of Swin
+    head: str | None  # upsampler; None without a head
+    has_x3_step: bool  # the head enlarges by 3 in one convolution
+    bare: bool  # a trunk alone (Swin2SRModel), whose names carry no prefix
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -330,13 +330,10 @@ def read_json(path: Path) -> dict[str, Any]:
         ConfigError: not a JSON object.
         WeightsError: not a file, or one that is too large.
     """
+    data = read_bytes(path, MAX_CONFIG)
     try:
-        values = json.loads(read_bytes(path, MAX_CONFIG))
-    except RecursionError as error:
-        raise ConfigError(f"The configuration {str(path)!r} is nested too deeply.") from error
-    except ValueError as error:
-        if isinstance(error, WeightsError):
-            raise
+        values = json.loads(data)
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"The configuration {str(path)!r} is not JSON: {error}.") from error
     if not isinstance(values, dict):
         raise ConfigError(f"The configuration {str(path)!r} is not a JSON object.")
@@ -403,8 +400,8 @@ def repository_weights(
         repo: Hub id.
         kinds, usual: as ``read_config``.
     """
-    described = downloader.hub_file(repo, "config.json")
-    config = read_config(described.cached() or downloader.fetch(described), repo, kinds, usual)
+    described = downloader.path(downloader.hub_file(repo, "config.json"))
+    config = read_config(described, repo, kinds, usual)
     try:
         weights, origin, path = downloader.read(downloader.hub_file(repo, "model.safetensors"))
     except WeightsError as error:

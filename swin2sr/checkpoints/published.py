@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any
 
 from swin2sr.checkpoints.entry import Entry
-from swin2sr.checkpoints.expected_shapes import count_parameters
 from swin2sr.config import Swin2SRConfig, SwinIRConfig
 
 _PHOTOS = "DIV2K and Flickr2K, bicubic downscale"
@@ -22,15 +21,12 @@ _SWIN2SR: tuple[Entry, ...] = (
         name="swin2sr-classical-x2",
         title="Clean pictures, twice the size",
         task="classical",
-        scale=2,
         config=Swin2SRConfig(),
-        source="hub",
         repo="caidas/swin2SR-classical-sr-x2-64",
         filename="model.safetensors",
         revision="cee1c923c6a37361c6e5650b65dcf4be821e5d52",
         sha256="a515955815ab6dba3a9331d8c75db13a5166a5ffbcebf1a95ab676a5656ac4fb",
         size_bytes=48_460_660,
-        parameters=12_091_571,
         trained_on=_PHOTOS,
         aliases=("Swin2SR_ClassicalSR_X2_64",),
         twins=(
@@ -42,15 +38,12 @@ _SWIN2SR: tuple[Entry, ...] = (
         name="swin2sr-classical-x4",
         title="Clean pictures, four times the size",
         task="classical",
-        scale=4,
         config=Swin2SRConfig(upscale=4),
-        source="hub",
         repo="caidas/swin2SR-classical-sr-x4-64",
         filename="model.safetensors",
         revision="c69ef3e2d2ac5777ff4a9f2f5afcd86d20604b7e",
         sha256="e4e0680f28b663d62a64a3e1884336d0bac5b215da7903c618f41f58f4cc0ff4",
         size_bytes=49_051_724,
-        parameters=12_239_283,
         trained_on=_PHOTOS,
         aliases=("Swin2SR_ClassicalSR_X4_64",),
         twins=("9fef30c758897992581f6b3ae7802bea246bc56d88dd36403d377d8dcf47a173",),
@@ -59,14 +52,11 @@ _SWIN2SR: tuple[Entry, ...] = (
         name="swin2sr-compressed-x4",
         title="Small JPEG pictures, four times the size",
         task="compressed",
-        scale=4,
         config=Swin2SRConfig(upscale=4, image_size=48, upsampler="pixelshuffle_aux"),
-        source="hub",
         repo="caidas/swin2SR-compressed-sr-x4-48",
         filename="pytorch_model.bin",  # no safetensors on main at this commit
         revision="498d29976954b61c5c84f0bbddb7464124e1166c",
         sha256=None,  # not seen twice
-        parameters=12_244_598,
         trained_on="DIV2K and Flickr2K, bicubic downscale, then JPEG",
         aliases=("Swin2SR_CompressedSR_X4_48",),
         twins=("ed3f5dac3c1b9d07c9803f586cde6cdd75c96d975b6e50625afb623f22cf2a79",),
@@ -75,9 +65,7 @@ _SWIN2SR: tuple[Entry, ...] = (
         name="swin2sr-lightweight-x2",
         title="Clean pictures, twice the size, fast",
         task="lightweight",
-        scale=2,
         config=_LIGHT,
-        source="hub",
         repo="caidas/swin2SR-lightweight-x2-64",
         # The hash is of this file, and a pickle whose bytes are known is safe to read.
         filename="pytorch_model.bin",
@@ -85,7 +73,6 @@ _SWIN2SR: tuple[Entry, ...] = (
         revision=None,  # not seen
         sha256="9784753b51c4b93b87d53088b862c1961b04eaa69460463bed170d5c444b3d0b",
         size_bytes=4_175_069,
-        parameters=1_005_348,
         trained_on=_PHOTOS,
         aliases=("Swin2SR_Lightweight_X2_64",),
     ),
@@ -93,14 +80,11 @@ _SWIN2SR: tuple[Entry, ...] = (
         name="swin2sr-realworld-x4",
         title="Noisy, blurred pictures from anywhere, four times the size",
         task="realworld",
-        scale=4,
         config=Swin2SRConfig(upscale=4, upsampler="nearest+conv"),
-        source="hub",
         repo="caidas/swin2SR-realworld-sr-x4-64-bsrgan-psnr",
         filename="pytorch_model.bin",  # no safetensors on main at this commit
         revision="bb13f02e45e88d00b6c202b3fbe6a181af144606",
         sha256=None,  # not seen twice
-        parameters=12_054_643,
         trained_on="photographs with BSRGAN's random degradations",
         aliases=("Swin2SR_RealworldSR_X4_64_BSRGAN_PSNR",),
         twins=("2b7afb6ba8c076f7a4987001c142b7bc5f23bf229125775eee599faf5bf7c40e",),
@@ -109,7 +93,6 @@ _SWIN2SR: tuple[Entry, ...] = (
         name="swin2sr-jpeg",
         title="JPEG pictures, same size, without blocks",
         task="jpeg",
-        scale=1,
         config=Swin2SRConfig(
             num_channels=1,
             upscale=1,
@@ -118,11 +101,9 @@ _SWIN2SR: tuple[Entry, ...] = (
             img_range=255.0,
             upsampler="",
         ),
-        source="release",
         filename="Swin2SR_Jpeg_dynamic.pth",
         url="https://github.com/mv-lab/swin2sr/releases/download/v0.0.1/Swin2SR_Jpeg_dynamic.pth",
         sha256=None,  # not seen
-        parameters=11_836_765,
         trained_on="grey pictures with JPEG of varying quality",
         aliases=("Swin2SR_Jpeg_dynamic",),
     ),
@@ -176,19 +157,15 @@ _BYTES = {
 
 def _swinir(name: str, file: str, task: str, title: str, trained_on: str, **config: Any) -> Entry:
     """Registry entry of a file of SwinIR's release."""
-    network = SwinIRConfig(**config)
     return Entry(
         name=f"swinir-{name}",
         title=title,
         task=task,
-        scale=network.upscale,
-        config=network,
-        source="release",
+        config=SwinIRConfig(**config),
         filename=f"{file}.pth",
         url=f"{_SWINIR_RELEASE}/{file}.pth",
         sha256=_SHA256.get(name),
         size_bytes=_BYTES.get(name),
-        parameters=count_parameters(network),
         trained_on=trained_on,
         aliases=(file,),
     )

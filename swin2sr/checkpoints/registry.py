@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from swin2sr.checkpoints.entry import Entry
-from swin2sr.checkpoints.expected_shapes import count_parameters
 from swin2sr.checkpoints.published import PUBLISHED
 from swin2sr.config import read_object, restoration_config
 
@@ -53,13 +52,10 @@ def packaged_entry(facts: dict[str, Any], folder: Path = WEIGHTS_FOLDER) -> Entr
     known = extra.pop("checkpoint", {})
     return Entry(
         **(facts | {k: known[k] for k in ("title", "task", "trained_on", "licence") if k in known}),
-        scale=config.upscale,
         config=replace(config, extra=extra),
-        source="packaged",
         filename=weights.name,
         sha256=known.get("sha256"),
         size_bytes=weights.stat().st_size,
-        parameters=count_parameters(config),
     )
 
 

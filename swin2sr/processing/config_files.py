@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from swin2sr.checkpoints.cache import HubFile, hub_cache, refuse_offline
-from swin2sr.checkpoints.load import HUB_ID, SUFFIXES, read_json
+from swin2sr.checkpoints.cache import Downloader
+from swin2sr.checkpoints.load import is_hub_id, read_json
 from swin2sr.errors import KindError, OutputError, WeightsError
 from swin2sr.filesystem import write_bytes
 
@@ -59,23 +59,20 @@ class Place:
         if os.path.isdir(self.name):
             path = Path(self.name, filename)
             return read_json(path) if path.is_file() else None
-        if not HUB_ID.fullmatch(self.name) or self.name.lower().endswith(SUFFIXES):
+        if not is_hub_id(self.name):
             raise WeightsError(
                 f"{self.name[:200]!r} is neither a folder nor a Hub id.",
                 code="not_found",
                 remedy="Give a folder with config.json, or user/repository.",
             )
-        file = HubFile(self.name, filename, self.revision, hub_cache(self.cache_dir))
-        cached = file.cached()
-        if cached is None:
-            refuse_offline(file, local_files_only=self.local_files_only)
-            try:
-                cached = file.fetch()
-            except WeightsError as error:
-                if error.code == "not_found":
-                    return None
-                raise
-        return read_json(cached)
+        downloader = Downloader(self.revision, self.cache_dir, self.local_files_only)
+        try:
+            path = downloader.path(downloader.hub_file(self.name, filename))
+        except WeightsError as error:
+            if error.code == "not_found":
+                return None
+            raise
+        return read_json(path)
 
 
 def save(values: Mapping[str, Any], folder: str | os.PathLike[str]) -> None:

@@ -21,6 +21,7 @@ from swin2sr.backbones.image_processor import (
     ViTImageProcessorFast,
 )
 from swin2sr.checkpoints.cache import HubFile
+from swin2sr.checkpoints.download import Watchdog
 from swin2sr.errors import ConfigError, ImageError, KindError, OutputError, ShapeError, WeightsError
 
 # What the repositories of both networks hold on the Hub.
@@ -449,7 +450,7 @@ def test_what_is_not_cached_is_fetched(tmp_path: Path, monkeypatch: pytest.Monke
     there = {"preprocessor_config.json": _published(192), "config.json": {"image_size": 96}}
     asked = []
 
-    def fetch(file: HubFile) -> Path:
+    def fetch(file: HubFile, watch: Watchdog, sha256: str | None) -> Path:
         asked.append((file.repo, file.filename, file.revision))
         if file.filename not in there:
             raise WeightsError("There is no such file.", code="not_found")
@@ -473,7 +474,7 @@ def test_what_is_not_cached_is_fetched(tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_broken_connection_is_not_taken_for_a_missing_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fetch(file: HubFile) -> Path:
+    def fetch(file: HubFile, watch: Watchdog, sha256: str | None) -> Path:
         raise WeightsError("The server does not answer.", code="download")
 
     _cached(tmp_path, "a/b", "config.json", {"image_size": 96})

@@ -48,12 +48,9 @@ def _row(config: Swin2SRConfig, **changes: Any) -> Entry:
         "name": "tiny-x2",
         "title": "Tiny",
         "task": "lightweight",
-        "scale": config.upscale,
         "config": config,
-        "source": "hub",
         "repo": REPO,
         "filename": "model.safetensors",
-        "parameters": 0,
         "trained_on": "noise",
     }
     return Entry(**(facts | changes))
@@ -682,7 +679,7 @@ def test_hub_08_a_server_that_drips_is_given_up(
     thread = threading.Thread(target=drip, daemon=True)
     thread.start()
     url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1/tiny.pth"
-    enter(_row(small, source="release", repo=None, url=url, filename="tiny.pth"))
+    enter(_row(small, repo=None, url=url, filename="tiny.pth"))
     error = _refused("tiny-x2", cache_dir=cache_dir, deadline=1.0)
     _join_workers()  # and nobody goes on receiving
     over.set()
@@ -970,7 +967,7 @@ def test_a_redirection_to_a_place_without_encryption_is_refused(
 
     monkeypatch.setattr(huggingface_hub, "get_session", Session)
     url = "https://example.org/v1/tiny.pth"
-    enter(_row(small, source="release", repo=None, url=url, filename="tiny.pth"))
+    enter(_row(small, repo=None, url=url, filename="tiny.pth"))
     assert "without encryption" in _refused("tiny-x2", cache_dir=cache_dir).message
 
 
@@ -997,9 +994,7 @@ def release(
     torch.save(to_original(random_state(small), small), tmp_path / "tiny.pth")
     data = (tmp_path / "tiny.pth").read_bytes()
     hub.releases["/v1/tiny.pth"] = data
-    enter(
-        _row(small, source="release", repo=None, url=f"{hub.url}/v1/tiny.pth", filename="tiny.pth")
-    )
+    enter(_row(small, repo=None, url=f"{hub.url}/v1/tiny.pth", filename="tiny.pth"))
     return data
 
 
@@ -1070,7 +1065,6 @@ def test_a_released_file_of_known_hash_is_checked(
     enter(
         _row(
             small,
-            source="release",
             repo=None,
             url=f"{hub.url}/v1/tiny.pth",
             filename="tiny.pth",

@@ -18,6 +18,7 @@ from PIL import Image
 
 from swin2sr import Swin2SRConfig, Swin2SRForImageSuperResolution, list_models
 from swin2sr.checkpoints.cache import HubFile
+from swin2sr.checkpoints.download import Watchdog
 from swin2sr.errors import (
     ConfigError,
     ImageError,
@@ -245,7 +246,7 @@ def test_any_repository_brings_its_own(tmp_path: Path, monkeypatch: pytest.Monke
     }
     asked = []
 
-    def fetch(file: HubFile) -> Path:
+    def fetch(file: HubFile, watch: Watchdog, sha256: str | None) -> Path:
         asked.append((file.repo, file.filename, file.revision))
         if file.filename not in there:
             raise WeightsError("There is no such file.", code="not_found")
