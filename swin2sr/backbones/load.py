@@ -54,10 +54,7 @@ def load_backbone(
             ``pytorch_model.bin`` or ``tf_model.h5``; a file of weights (transformers' or
             Microsoft's names), its configuration beside it or else read off the weights; or a Hub
             id ("user/repository"), of which only safetensors are taken.
-        revision: commit, branch or tag on the Hub.
-        cache_dir: instead of the Hub's cache.
-        local_files_only: never use the network.
-        deadline: seconds without progress after which a download is given up.
+        revision, cache_dir, local_files_only, deadline: as ``checkpoints.load``.
     Raises:
         WeightsError: not_found, offline, download, hash_mismatch, not_weights, unsafe, wrong_model
             or bad_values.

@@ -54,9 +54,7 @@ class PretrainedBackbone(PretrainedModel):
             ignore_mismatched_sizes: initialise the classifier afresh when the weights have one for
                 another number of classes.
             add_pooling_layer, use_mask_token: for the classes without head, see ``Backbone``.
-            revision: commit, branch or tag on the Hub.
-            cache_dir: instead of the Hub's cache.
-            local_files_only: never use the network.
+            revision, cache_dir, local_files_only: as ``checkpoints.load``.
             dtype: convert the weights, e.g. ``torch.bfloat16``; float32 by default.
         Raises:
             WeightsError: not found, unsafe, damaged, or for another network or number of classes.

@@ -278,56 +278,58 @@ def http_error(status: int, wanted: object) -> WeightsError:
     return WeightsError(f"{wanted} {sentence}.", code=code, remedy=remedy)
 
 
+# Classes of errors, the first that fits counts: code, sentence, remedy.
+_ERRORS: tuple[tuple[tuple[str, ...], str, str, str], ...] = (
+    (
+        ("RepositoryNotFoundError",),
+        "not_found",
+        "The repository of {} does not exist on the Hub, or is private.",
+        "Check the name; for a private one run 'hf auth login'.",
+    ),
+    (("RevisionNotFoundError",), "not_found", "{} has no such revision.", ""),
+    (("EntryNotFoundError",), "not_found", "{}: the repository exists, the file does not.", ""),
+    (
+        ("OfflineModeIsEnabled", "ConnectError", "ProxyError"),
+        "offline",
+        "Offline, and {} is not in the cache.",
+        OFFLINE_REMEDY,
+    ),
+    (
+        ("TimeoutException",),
+        "download",
+        "Gave up fetching {}: the server does not answer.",
+        LATER_REMEDY,
+    ),
+    (
+        ("TransportError", "ConnectionResetError"),
+        "download",
+        "Gave up fetching {}: the connection breaks off every time.",
+        LATER_REMEDY,
+    ),
+)
+
+
 def to_weights_error(error: BaseException, wanted: object) -> BaseException:
     """Error of ours for whatever a transfer ended in; interruptions stay what they are."""
-    from huggingface_hub import errors
-
     if not isinstance(error, Exception):
         return error
-    if isinstance(error, errors.GatedRepoError):
+    if _is(error, "GatedRepoError"):
         return http_error(403, wanted)
-    if isinstance(error, errors.RepositoryNotFoundError):
-        return WeightsError(
-            f"The repository of {wanted} does not exist on the Hub, or is private.",
-            code="not_found",
-            remedy="Check the name; for a private one run 'hf auth login'.",
-        )
-    if isinstance(error, errors.RevisionNotFoundError):
-        return WeightsError(f"{wanted} has no such revision.", code="not_found")
-    if isinstance(error, errors.EntryNotFoundError):
-        return WeightsError(
-            f"{wanted}: the repository exists, the file does not.", code="not_found"
-        )
-    if isinstance(error, errors.HfHubHTTPError) and error.response is not None:
-        return http_error(error.response.status_code, wanted)
-    if isinstance(error, errors.OfflineModeIsEnabled) or _is(error, "ConnectError", "ProxyError"):
-        return WeightsError(
-            f"Offline, and {wanted} is not in the cache.", code="offline", remedy=OFFLINE_REMEDY
-        )
-    return _of_the_system(error, wanted)
-
-
-def _of_the_system(error: Exception, wanted: object) -> WeightsError:
-    """Error of ours for errors of sockets and disks."""
-    if broke_off(error) or _is(error, "TimeoutException", "TransportError"):
-        silent = _is(error, "TimeoutException")
-        what = "the server does not answer" if silent else "the connection breaks off every time"
-        return WeightsError(
-            f"Gave up fetching {wanted}: {what}.", code="download", remedy=LATER_REMEDY
-        )
+    for names, code, sentence, remedy in _ERRORS:
+        if _is(error, *names):
+            return WeightsError(sentence.format(wanted), code=code, remedy=remedy)
+    response = getattr(error, "response", None)
+    if _is(error, "HfHubHTTPError") and response is not None:
+        return http_error(response.status_code, wanted)
+    remedy = ROOM_REMEDY
     if isinstance(error, OSError) and error.errno in FULL:
-        return WeightsError(
-            f"No room on the disk for {wanted}: the disk filled up while it was fetched.",
-            code="download",
-            remedy=ROOM_REMEDY,
-        )
-    if isinstance(error, OSError) and error.filename is not None:
-        return WeightsError(
+        text = f"No room on the disk for {wanted}: the disk filled up while it was fetched."
+    elif isinstance(error, OSError) and error.filename is not None:
+        text = (
             f"The cache cannot be written at {str(error.filename)!r} ({error.strerror}), needed "
-            f"for {wanted}.",
-            code="download",
-            remedy=ROOM_REMEDY,
+            f"for {wanted}."
         )
-    return WeightsError(
-        f"Could not fetch {wanted}: {type(error).__name__}: {str(error)[:200]}.", code="download"
-    )
+    else:
+        text = f"Could not fetch {wanted}: {type(error).__name__}: {str(error)[:200]}."
+        remedy = ""
+    return WeightsError(text, code="download", remedy=remedy)

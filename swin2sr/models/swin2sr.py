@@ -36,9 +36,7 @@ class PretrainedRestoration(PretrainedModel):
 
         Args:
             name: registry name, Hub id, folder, ``.safetensors`` or ``.pth``.
-            revision: commit, branch or tag on the Hub.
-            cache_dir: instead of the Hub's cache.
-            local_files_only: never use the network.
+            revision, cache_dir, local_files_only: as ``checkpoints.load``.
             dtype: convert the weights, e.g. ``torch.bfloat16``; float32 by default.
         Raises:
             WeightsError: not found, unsafe, damaged, or for another network.
