@@ -42,24 +42,24 @@ def read_tensorflow(path: str | os.PathLike[str]) -> Weights:
         WeightsError: not_found, not_weights, unsafe or bad_values; or "not_weights" with a remedy
             when ``h5py`` is not installed.
     """
-    shown = repr(os.fspath(path))
+    source = repr(os.fspath(path))
     try:
         import h5py
     except ImportError as error:
         raise WeightsError(
-            f"{shown} is a file of TensorFlow weights, which needs h5py to be read.",
+            f"{source} is a file of TensorFlow weights, which needs h5py to be read.",
             remedy="Run: pip install h5py",
         ) from error
     data = read_bytes(path)
     if not data.startswith(SIGNATURE):
-        raise WeightsError(f"{shown} is no HDF5 file, which TensorFlow weights are.")
+        raise WeightsError(f"{source} is no HDF5 file, which TensorFlow weights are.")
     state: dict[str, Tensor] = {}
     try:
         with h5py.File(io.BytesIO(data), "r") as file:
-            for name, dataset in _listed(file, len(data), shown):
+            for name, dataset in _listed(file, len(data), source):
                 renamed, array = pytorch_name(name), torch.from_numpy(dataset[()])
                 if renamed in state:
-                    raise WeightsError(f"{shown} holds {renamed!r} twice.")
+                    raise WeightsError(f"{source} holds {renamed!r} twice.")
                 if name.endswith("/kernel:0") and array.ndim in AXES:
                     array = array.permute(AXES[array.ndim])
                 state[renamed] = array.contiguous()
@@ -68,11 +68,11 @@ def read_tensorflow(path: str | os.PathLike[str]) -> Weights:
     except (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise WeightsError(
-            f"{shown} is not a sound file of TensorFlow weights: {reason}."
+            f"{source} is not a sound file of TensorFlow weights: {reason}."
         ) from error
     if not state:
-        raise WeightsError(f"{shown} lists no weights.")
-    state, notes = to_float32(state, shown)
+        raise WeightsError(f"{source} lists no weights.")
+    state, notes = to_float32(state, source)
     notes = ["The weights were converted from TensorFlow.", *notes]
     return Weights(state, hashlib.sha256(data).hexdigest(), tuple(notes))
 
@@ -88,21 +88,21 @@ def pytorch_name(name: str) -> str:
     return ".".join([*parts[:-1], LEAVES.get(parts[-1], parts[-1])])
 
 
-def _listed(file: Any, size: int, shown: str) -> Iterator[tuple[str, Any]]:
+def _listed(file: Any, size: int, source: str) -> Iterator[tuple[str, Any]]:
     """Yield (name, dataset) of every weight that the file lists, none larger than the file."""
     import h5py
 
     total = count = 0
     for layer in _names(file, "layer_names"):
-        group = _own(file, layer, h5py.Group, shown)
+        group = _own(file, layer, h5py.Group, source)
         for name in _names(group, "weight_names"):
-            dataset = _own(group, name, h5py.Dataset, shown)
+            dataset = _own(group, name, h5py.Dataset, source)
             count += 1
             total += dataset.nbytes
             plain = not (dataset.is_virtual or dataset.external or dataset.compression)
             if not plain or dataset.chunks is not None or total > size or count > MAX_KEYS:
                 raise WeightsError(
-                    f"{shown} stores {name!r} in a way that no weights here are stored, or claims "
+                    f"{source} stores {name!r} in a way that no weights here are stored, or claims "
                     "more than it has.",
                     code="unsafe",
                 )
@@ -121,19 +121,19 @@ def _names(group: Any, attribute: str) -> list[str]:
     return [name.decode("utf-8") if isinstance(name, bytes) else str(name) for name in found]
 
 
-def _own(group: Any, name: str, kind: type, shown: str) -> Any:
+def _own(group: Any, name: str, kind: type, source: str) -> Any:
     """Open a member of a group, nowhere on the way to it a link that leads elsewhere."""
     import h5py
 
     found = group
     for part in filter(None, name.split("/")):
         if not isinstance(found, h5py.Group) or part in (".", "..") or part not in found:
-            raise WeightsError(f"{shown} lists {name!r}, which is not there.")
+            raise WeightsError(f"{source} lists {name!r}, which is not there.")
         if not isinstance(found.get(part, getlink=True), h5py.HardLink):
             raise WeightsError(
-                f"{shown} has a link at {name!r} that leads elsewhere.", code="unsafe"
+                f"{source} has a link at {name!r} that leads elsewhere.", code="unsafe"
             )
         found = found[part]
     if not isinstance(found, kind):
-        raise WeightsError(f"{shown} holds something else than weights at {name!r}.")
+        raise WeightsError(f"{source} holds something else than weights at {name!r}.")
     return found

@@ -239,17 +239,17 @@ def _scale(weights: RestorationWeights, colours: int) -> tuple[int, int]:
 def _contradictions(weights: RestorationWeights, config: RestorationConfig) -> list[str]:
     """Settings that the weights speak for and the configuration against."""
     try:
-        seen, _ = _read_off(weights)
+        detected, _ = _read_off(weights)
     except UNREADABLE:
         return []
     names = [name for name in _VISIBLE if not (weights.kind.bare and name in _OF_THE_HEAD)]
     if weights.window is not None and weights.window != config.layer_window:
         names.append("window_size")
     return [
-        f"{name} is {getattr(seen, name)!r} in the weights, {getattr(config, name)!r} in the "
+        f"{name} is {getattr(detected, name)!r} in the weights, {getattr(config, name)!r} in the "
         "configuration"
         for name in names
-        if getattr(seen, name) != getattr(config, name)
+        if getattr(detected, name) != getattr(config, name)
     ]
 
 

@@ -93,8 +93,8 @@ class NativeWeights:
 
 def first_three(names: Sequence[str]) -> str:
     """First three names, made safe to print."""
-    shown = ", ".join(name if name.isprintable() else ascii(name) for name in names[:3])
-    return shown + (", ..." if len(names) > 3 else "")
+    text = ", ".join(name if name.isprintable() else ascii(name) for name in names[:3])
+    return text + (", ..." if len(names) > 3 else "")
 
 
 def expected_shapes(config: RestorationConfig, *, bare: bool = False) -> Shapes:

@@ -314,10 +314,10 @@ def rename(state: Mapping[str, Tensor], rules: Sequence[Rule]) -> tuple[State, l
                 renamed[template.format(part=part, **groups)] = rows.clone()
         else:
             renamed[template.format(**groups)] = tensor
-    for name, pieces in split.items():
-        alike = len({piece.shape for piece in pieces.values()}) == 1
-        if len(pieces) == len(PARTS) and alike and pieces[PARTS[0]].ndim:
-            renamed[name] = torch.cat([pieces[part] for part in PARTS])
+    for name, parts in split.items():
+        same_shape = len({rows.shape for rows in parts.values()}) == 1
+        if len(parts) == len(PARTS) and same_shape and parts[PARTS[0]].ndim:
+            renamed[name] = torch.cat([parts[part] for part in PARTS])
     return renamed, unknown
 
 

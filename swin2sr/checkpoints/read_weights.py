@@ -87,37 +87,37 @@ def read_state_dict(
 
 def read_weights(path: str | os.PathLike[str], *, sha256: str | None = None) -> Weights:
     """Read as ``read_state_dict`` does, with the hash of what was read and notes."""
-    shown = repr(os.fspath(path))
+    source = repr(os.fspath(path))
     data = read_bytes(path)
     if sha256 is not None:  # first of all: whatever else is wrong with another file does not matter
-        _require_hash(data, sha256, shown)
-    kind = file_format(data, shown)
-    _check_suffix(path, kind, shown)
+        _require_hash(data, sha256, source)
+    kind = file_format(data, source)
+    _check_suffix(path, kind, source)
     if kind == "pickle" and not _is_torch_pickle(data):
         raise WeightsError(
-            f"{shown} is a plain Python pickle, not a file of torch.save, and was not loaded.",
+            f"{source} is a plain Python pickle, not a file of torch.save, and was not loaded.",
             code="unsafe",
             remedy=UNSAFE_REMEDY,
         )
     label, structure_fault = _STRUCTURE[kind]
     if fault := structure_fault(data):
-        raise WeightsError(f"{shown} is not a sound {label} file: {fault}.")
+        raise WeightsError(f"{source} is not a sound {label} file: {fault}.")
     notes: list[str] = []
     if kind == "safetensors":
-        state = _from_safetensors(data, shown)
+        state = _from_safetensors(data, source)
     else:
-        state, notes = _unwrapped(_unpickled(data, shown), shown)
-        _check_sizes(state, len(data), shown)
-    state, more = to_float32(state, shown)
+        state, notes = _unwrapped(_unpickled(data, source), source)
+        _check_sizes(state, len(data), source)
+    state, more = to_float32(state, source)
     digest = sha256 or hashlib.sha256(data).hexdigest()
     return Weights(state, digest.lower(), tuple(notes + more))
 
 
-def _require_hash(data: bytes, sha256: str, shown: str) -> None:
+def _require_hash(data: bytes, sha256: str, source: str) -> None:
     digest = hashlib.sha256(data).hexdigest()
     if digest != sha256.lower():
         raise WeightsError(
-            f"{shown} is not the published file: its sha256 is {digest[:12]}..., expected "
+            f"{source} is not the published file: its sha256 is {digest[:12]}..., expected "
             f"{sha256[:12].lower()}....",
             code="hash_mismatch",
             remedy="It is damaged or was changed; fetch it again.",
@@ -130,7 +130,7 @@ def read_bytes(path: str | os.PathLike[str], limit: int = MAX_BYTES) -> bytes:
     Raises:
         WeightsError: not_found; not_weights when it is a folder, a pipe, too large or changing.
     """
-    shown = repr(os.fspath(path))
+    source = repr(os.fspath(path))
     try:
         # A pipe without a writer would block an ordinary open for ever.
         handle = os.open(
@@ -139,39 +139,39 @@ def read_bytes(path: str | os.PathLike[str], limit: int = MAX_BYTES) -> bytes:
     except (OSError, ValueError) as error:
         missing = isinstance(error, FileNotFoundError)
         reason = "there is no such file" if missing else getattr(error, "strerror", None) or error
-        raise WeightsError(f"Cannot read {shown}: {reason}.", code="not_found") from error
+        raise WeightsError(f"Cannot read {source}: {reason}.", code="not_found") from error
     try:
         before = os.fstat(handle)
-        _require_file(before, limit, shown)
+        _require_file(before, limit, source)
         with open(handle, "rb", closefd=False) as file:
             data = file.read(before.st_size + 1)
         after = os.fstat(handle)
     except OSError as error:
-        raise WeightsError(f"Cannot read {shown}: {error.strerror}.") from error
+        raise WeightsError(f"Cannot read {source}: {error.strerror}.") from error
     finally:
         os.close(handle)
     if len(data) != before.st_size or before.st_mtime_ns != after.st_mtime_ns:
-        raise WeightsError(f"{shown} changed while it was read.", remedy="Try again.")
+        raise WeightsError(f"{source} changed while it was read.", remedy="Try again.")
     return data
 
 
-def _require_file(facts: os.stat_result, limit: int, shown: str) -> None:
+def _require_file(facts: os.stat_result, limit: int, source: str) -> None:
     if not stat.S_ISREG(facts.st_mode):
         what = "a folder" if stat.S_ISDIR(facts.st_mode) else "not a regular file"
-        raise WeightsError(f"{shown} is {what}, not a file of weights.")
+        raise WeightsError(f"{source} is {what}, not a file of weights.")
     if facts.st_size > limit:
         size, most = facts.st_size / MEGABYTE, limit / MEGABYTE
-        raise WeightsError(f"{shown} has {size:.0f} MB; the limit is {most:.0f} MB.")
+        raise WeightsError(f"{source} has {size:.0f} MB; the limit is {most:.0f} MB.")
 
 
-def file_format(data: bytes, shown: str) -> FileFormat:
+def file_format(data: bytes, source: str) -> FileFormat:
     """Format that ``data`` is in, by content.
 
     Raises:
         WeightsError: "not_weights", saying what it is instead where that can be told.
     """
     if not data:
-        raise WeightsError(f"{shown} is empty (0 bytes).", remedy="Fetch it again.")
+        raise WeightsError(f"{source} is empty (0 bytes).", remedy="Fetch it again.")
     # A header's length as 8 bytes, then JSON: looked at first, since a length of 640 bytes begins
     # like a pickle. Neither a pickle nor a zip can have a brace there after five zero bytes.
     if data[8:9] == b"{" and data[5:8] == b"\0\0\0":
@@ -193,29 +193,29 @@ def file_format(data: bytes, shown: str) -> FileFormat:
         what, remedy = "a gzip archive", "Unpack it first."
     else:
         what, remedy = "neither a safetensors nor a PyTorch file, or its beginning is damaged", ""
-    raise WeightsError(f"{shown} holds no weights: it is {what}.", remedy=remedy)
+    raise WeightsError(f"{source} holds no weights: it is {what}.", remedy=remedy)
 
 
-def _check_suffix(path: str | os.PathLike[str], kind: FileFormat, shown: str) -> None:
+def _check_suffix(path: str | os.PathLike[str], kind: FileFormat, source: str) -> None:
     suffix = os.path.splitext(os.fspath(path))[1].lower()
     if kind not in SUFFIXES.get(suffix, (kind,)):
         plain = kind == "safetensors"
         what = "a safetensors file" if plain else "a PyTorch file (a pickle)"
         remedy = f"Rename it to {'.safetensors' if plain else '.pth'}."
-        raise WeightsError(f"{shown} is {what}, not what its suffix says.", remedy=remedy)
+        raise WeightsError(f"{source} is {what}, not what its suffix says.", remedy=remedy)
 
 
 # ---------------------------------------------------------------------------------- safetensors
 
 
-def _from_safetensors(data: bytes, shown: str) -> dict[str, Tensor]:
+def _from_safetensors(data: bytes, source: str) -> dict[str, Tensor]:
     import safetensors
     from safetensors.torch import load
 
     try:
         return load(data)
     except (safetensors.SafetensorError, ValueError, KeyError, RuntimeError) as error:
-        raise WeightsError(f"{shown} is not a sound safetensors file: {error}.") from error
+        raise WeightsError(f"{source} is not a sound safetensors file: {error}.") from error
 
 
 def check_header(data: bytes) -> str | None:
@@ -289,7 +289,7 @@ _UNSOUND = (
 )
 
 
-def _unpickled(data: bytes, shown: str) -> Any:
+def _unpickled(data: bytes, source: str) -> Any:
     try:
         return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -297,13 +297,13 @@ def _unpickled(data: bytes, shown: str) -> Any:
         found = re.search(r"(?:GLOBAL|global|class)\s+`?([\w.]+)`?", str(error))
         name = f" ({found[1]})" if found else ""
         raise WeightsError(
-            f"{shown} holds Python objects{name} besides tensors and was not loaded.",
+            f"{source} holds Python objects{name} besides tensors and was not loaded.",
             code="unsafe",
             remedy=UNSAFE_REMEDY,
         ) from error
     except _UNSOUND as error:
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise WeightsError(f"{shown} is not a sound PyTorch file: {reason}.") from error
+        raise WeightsError(f"{source} is not a sound PyTorch file: {reason}.") from error
 
 
 def _zip_fault(data: bytes) -> str | None:
@@ -362,13 +362,13 @@ _STRUCTURE: dict[FileFormat, tuple[str, Callable[[bytes], str | None]]] = {
 }
 
 
-def _unwrapped(found: Any, shown: str) -> tuple[dict[str, Tensor], list[str]]:
+def _unwrapped(found: Any, source: str) -> tuple[dict[str, Tensor], list[str]]:
     """Parameters inside what a training script saved, and notes."""
     notes: list[str] = []
     for _ in range(3):
         if not isinstance(found, Mapping):
             raise WeightsError(
-                f"{shown} holds a {type(found).__name__}, not a dictionary of tensors."
+                f"{source} holds a {type(found).__name__}, not a dictionary of tensors."
             )
         wrappers = [name for name in WRAPPERS if isinstance(found.get(name), Mapping)]
         if not wrappers:
@@ -379,9 +379,9 @@ def _unwrapped(found: Any, shown: str) -> tuple[dict[str, Tensor], list[str]]:
     strange = [name for name, value in found.items() if not isinstance(value, Tensor)]
     if strange or not found or not all(isinstance(name, str) for name in found):
         what = f"{type(found[strange[0]]).__name__} at {strange[0]!r}" if strange else "nothing"
-        raise WeightsError(f"{shown} is no dictionary of tensors: it holds {what}.")
+        raise WeightsError(f"{source} is no dictionary of tensors: it holds {what}.")
     if len(found) > MAX_KEYS:
-        raise WeightsError(f"{shown} lists {len(found)} tensors; the limit is {MAX_KEYS}.")
+        raise WeightsError(f"{source} lists {len(found)} tensors; the limit is {MAX_KEYS}.")
     state: dict[str, Tensor] = dict(found)
     for prefix in PREFIXES:
         if all(name.startswith(prefix) for name in state):
@@ -389,17 +389,17 @@ def _unwrapped(found: Any, shown: str) -> tuple[dict[str, Tensor], list[str]]:
     return state, notes
 
 
-def _check_sizes(state: Mapping[str, Tensor], size: int, shown: str) -> None:
+def _check_sizes(state: Mapping[str, Tensor], size: int, source: str) -> None:
     """Refuse tensors that claim more numbers than the file has bytes for (strides of zero)."""
     total = 0
     for name, tensor in state.items():
         if tensor.layout != torch.strided or tensor.device.type != "cpu" or tensor.is_quantized:
-            raise WeightsError(f"{shown} holds {name!r} in a form that no weights here use.")
+            raise WeightsError(f"{source} holds {name!r} in a form that no weights here use.")
         claimed = tensor.numel() * tensor.element_size()
         total += claimed
         if claimed > tensor.untyped_storage().nbytes() or total > size:
             raise WeightsError(
-                f"{shown} claims {claimed} bytes for {name!r} (shape {tuple(tensor.shape)}), "
+                f"{source} claims {claimed} bytes for {name!r} (shape {tuple(tensor.shape)}), "
                 f"which it does not have.",
                 code="unsafe",
             )
@@ -408,14 +408,14 @@ def _check_sizes(state: Mapping[str, Tensor], size: int, shown: str) -> None:
 # --------------------------------------------------------------------------------------- values
 
 
-def to_float32(state: Mapping[str, Tensor], shown: str) -> tuple[dict[str, Tensor], list[str]]:
+def to_float32(state: Mapping[str, Tensor], source: str) -> tuple[dict[str, Tensor], list[str]]:
     """Copy tensors as float32, checked for values that no trained network has; also give notes."""
     copies: dict[str, Tensor] = {}
     casts: set[str] = set()
     for name, tensor in state.items():
         if tensor.dtype not in FLOATS + OTHERS:
             raise WeightsError(
-                f"{shown} holds {name!r} as {str(tensor.dtype).removeprefix('torch.')}, "
+                f"{source} holds {name!r} as {str(tensor.dtype).removeprefix('torch.')}, "
                 "which no weights here use."
             )
         if tensor.dtype in OTHERS:
@@ -427,7 +427,7 @@ def to_float32(state: Mapping[str, Tensor], shown: str) -> tuple[dict[str, Tenso
         fault = _value_fault(name, values)
         if fault:
             raise WeightsError(
-                f"{shown} holds unusable weights: {name!r} {fault}.",
+                f"{source} holds unusable weights: {name!r} {fault}.",
                 code="bad_values",
                 remedy="Training went wrong, or the file is damaged.",
             )
