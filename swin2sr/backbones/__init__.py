@@ -8,7 +8,7 @@ transformers' Swin keeps a window that it shrank for a small image.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from swin2sr.backbones.config import BackboneConfig, SwinConfig, Swinv2Config
 from swin2sr.backbones.encoder import Backbone
@@ -25,57 +25,47 @@ __all__ = [
 ]
 
 
-class SwinModel(Backbone, PretrainedBackbone):
+class _Swin(PretrainedBackbone):
+    """Configuration class of Swin, and Hugging Face's name for ``backbone``."""
+
+    config_class: ClassVar[type[BackboneConfig]] = SwinConfig
+
+    @property
+    def swin(self) -> Any:
+        """Network without its head; only beside a head."""
+        return self.backbone
+
+
+class _Swinv2(PretrainedBackbone):
+    """Configuration class of SwinV2, and Hugging Face's name for ``backbone``."""
+
+    config_class: ClassVar[type[BackboneConfig]] = Swinv2Config
+
+    @property
+    def swinv2(self) -> Any:
+        """Network without its head; only beside a head."""
+        return self.backbone
+
+
+class SwinModel(Backbone, _Swin):
     """Swin: image to features. See ``Backbone``."""
 
-    config_class: ClassVar[type[BackboneConfig]] = SwinConfig
 
-
-class SwinForImageClassification(ImageClassifier, PretrainedBackbone):
+class SwinForImageClassification(ImageClassifier, _Swin):
     """Swin: image to class. See ``ImageClassifier``."""
 
-    config_class: ClassVar[type[BackboneConfig]] = SwinConfig
 
-    @property
-    def swin(self) -> Backbone:
-        """Network without its head (Hugging Face's name for ``backbone``)."""
-        return self.backbone
-
-
-class SwinForMaskedImageModeling(MaskedImageModel, PretrainedBackbone):
+class SwinForMaskedImageModeling(MaskedImageModel, _Swin):
     """Swin: image with hidden patches to image. See ``MaskedImageModel``."""
 
-    config_class: ClassVar[type[BackboneConfig]] = SwinConfig
 
-    @property
-    def swin(self) -> Backbone:
-        """Network without its head (Hugging Face's name for ``backbone``)."""
-        return self.backbone
-
-
-class Swinv2Model(Backbone, PretrainedBackbone):
+class Swinv2Model(Backbone, _Swinv2):
     """SwinV2: image to features. See ``Backbone``."""
 
-    config_class: ClassVar[type[BackboneConfig]] = Swinv2Config
 
-
-class Swinv2ForImageClassification(ImageClassifier, PretrainedBackbone):
+class Swinv2ForImageClassification(ImageClassifier, _Swinv2):
     """SwinV2: image to class. See ``ImageClassifier``."""
 
-    config_class: ClassVar[type[BackboneConfig]] = Swinv2Config
 
-    @property
-    def swinv2(self) -> Backbone:
-        """Network without its head (Hugging Face's name for ``backbone``)."""
-        return self.backbone
-
-
-class Swinv2ForMaskedImageModeling(MaskedImageModel, PretrainedBackbone):
+class Swinv2ForMaskedImageModeling(MaskedImageModel, _Swinv2):
     """SwinV2: image with hidden patches to image. See ``MaskedImageModel``."""
-
-    config_class: ClassVar[type[BackboneConfig]] = Swinv2Config
-
-    @property
-    def swinv2(self) -> Backbone:
-        """Network without its head (Hugging Face's name for ``backbone``)."""
-        return self.backbone
