@@ -7,10 +7,10 @@ from swin2sr.plots.attention import (
     attention_panels,
     flow_map,
     window_grid,
+    window_mosaics,
 )
 from swin2sr.plots.attribution import attribution_maps, position_biases, receptive_fields
-from swin2sr.plots.compare import close_ups, error_colours, error_map
-from swin2sr.plots.curves import curves, heads_by_layer
+from swin2sr.plots.curves import curves, heads_by_layer, training_curves
 from swin2sr.plots.features import (
     depth_panels,
     feature_pictures,
@@ -22,10 +22,8 @@ from swin2sr.plots.features import (
     spectra,
 )
 from swin2sr.plots.overlays import framed, view
-from swin2sr.plots.pictures import picture_row, zooms
+from swin2sr.plots.pictures import close_ups, error_colours, error_map, picture_row, zooms
 from swin2sr.plots.style import COLOURS, darkened, heat, png
-from swin2sr.plots.training import training_curves
-from swin2sr.plots.windows import window_mosaics
 
 __all__ = [
     "COLOURS",
