@@ -144,7 +144,7 @@ def load(
     name = require_name(name_or_path)
     entry = registry.find(name) if isinstance(name_or_path, str) else None
     downloader = Downloader(revision, cache_dir, local_files_only, deadline)
-    if entry is not None and entry.source == "packaged":
+    if entry is not None and entry.repo is entry.url is None:
         found = _packaged(entry)
     elif os.path.lexists(name) and (entry is None or _holds_weights(Path(name))):
         found = local_weights(Path(name), WEIGHT_NAMES, RESTORATION, Swin2SRConfig.model_type)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 import swin2sr
 from swin2sr import Swin2SRForImageSuperResolution, Upscaler
+from swin2sr.checkpoints import registry
 from swin2sr.config import Swin2SRConfig
 
 PACKAGE = Path(swin2sr.__file__).parent
@@ -50,7 +52,7 @@ def folder(tmp_path: Path, small: Swin2SRConfig) -> Path:
     return tmp_path / "folder"
 
 
-@pytest.mark.parametrize("kind", ["packaged", "folder", "file", "hub", "cache"])
+@pytest.mark.parametrize("kind", ["packaged", "folder", "file", "hub", "cache", "published"])
 def test_a_name_enters_few_files_on_its_way_to_a_network(
     kind: str,
     folder: Path,
@@ -58,6 +60,7 @@ def test_a_name_enters_few_files_on_its_way_to_a_network(
     cache_dir: Path,
     small: Swin2SRConfig,
     stored: Callable[..., bytes],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     Upscaler.from_pretrained("swin2sr-small-x2", device="cpu")  # imports are no part of the route
     hub.files["someone/tiny", "config.json"] = small.to_json_string().encode()
@@ -66,6 +69,12 @@ def test_a_name_enters_few_files_on_its_way_to_a_network(
     if kind == "file":
         (folder / "config.json").rename(folder / "elsewhere.json")
         name = (folder / "model.safetensors").rename(folder / "alone.safetensors")
+    if kind == "published":
+        row = registry.find("swin2sr-lightweight-x2")
+        assert row is not None
+        facts: dict[str, Any] = {"repo": name, "filename": "model.safetensors", "sha256": None}
+        monkeypatch.setattr(registry, "REGISTRY", (replace(row, config=small, **facts),))
+        name = row.name
     if kind == "cache":
         Upscaler.from_pretrained(name, device="cpu", cache_dir=cache_dir)
     files = route(name, cache_dir=cache_dir)
