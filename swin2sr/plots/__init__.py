@@ -1,8 +1,7 @@
-"""Every figure that the page, the lessons, the training and the README share."""
+"""Figures that the page, the lessons, the training and the README share."""
 
 from swin2sr.plots.attention import (
     attention_habits,
-    attention_maps,
     attention_mosaic,
     attention_panels,
     flow_map,
@@ -28,7 +27,6 @@ from swin2sr.plots.style import COLOURS, darkened, heat, png
 __all__ = [
     "COLOURS",
     "attention_habits",
-    "attention_maps",
     "attention_mosaic",
     "attention_panels",
     "attribution_maps",

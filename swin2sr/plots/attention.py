@@ -1,4 +1,4 @@
-"""Figures of attention: whom a pixel looks at, windows and their shift, distance and entropy."""
+"""Figures of attention: maps of a pixel, mosaics of all heads and windows, rollout, statistics."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from swin2sr.inspect import AttentionStatistics
+from swin2sr.plots.curves import heads_by_layer
 from swin2sr.plots.style import (
-    COLOURS,
     NARROW,
     QUERY,
     READABLE,
@@ -18,9 +18,11 @@ from swin2sr.plots.style import (
     heat,
     mark,
     new_figure,
+    outline,
     overlay,
+    panel_grid,
+    picture_grid,
     picture_of,
-    plain,
     show,
 )
 
@@ -32,45 +34,6 @@ if TYPE_CHECKING:
 MOSAIC_SIDE = 3.2  # inches, of a picture: large enough to see every window
 
 
-def attention_maps(
-    image: Any,
-    maps: Tensor,
-    pixel: tuple[int, int],
-    labels: Sequence[str] | None = None,
-    around: int | None = 40,
-) -> Figure:
-    """Where one pixel's attention goes, over the picture: a row a layer, a column a head.
-
-    Args:
-        image: the picture, anything ``Upscaler`` takes.
-        maps: (layers, heads, H, W), of ``inspect.attention_to``.
-        pixel: (x, y) that looks; marked.
-        labels: of the layers; their numbers when None.
-        around: side in pixels of what is shown, the pixel as near its middle as the picture's
-            border allows; None shows the whole picture.
-    Raises:
-        ShapeError: maps of another size than the picture's.
-    """
-    picture = picture_of(image, (maps.shape[2], maps.shape[3]))
-    layers, heads = maps.shape[:2]
-    top, left = (
-        _span(at, length, around) for at, length in zip(pixel[::-1], picture.shape[:2], strict=True)
-    )
-    picture, maps = picture[top, left], maps[:, :, top, left]
-    pixel = (pixel[0] - left.start, pixel[1] - top.start)
-    ratio = picture.shape[0] / picture.shape[1]
-    figure = new_figure(1.8 * heads + 0.3, 1.8 * ratio * layers + 0.3)
-    axes = figure.subplots(layers, heads, squeeze=False)
-    for i in range(layers):
-        for j in range(heads):
-            overlay(axes[i, j], picture, maps[i, j].numpy())
-            mark(axes[i, j], pixel)
-        axes[i, 0].set_ylabel(labels[i] if labels else f"layer {i}", fontsize=SMALL)
-    for j in range(heads):
-        axes[0, j].set_title(f"head {j + 1}", fontsize=SMALL)
-    return figure
-
-
 def attention_panels(
     image: Any,
     maps: Mapping[str, Tensor],
@@ -79,40 +42,37 @@ def attention_panels(
     shift: int,
     around: int | None = 32,
 ) -> Figure:
-    """One layer's attention of a pixel, panel by panel, with the windows it cannot see out of.
+    """Attention of a pixel in one layer, panel by panel, with the windows it cannot see out of.
 
     Args:
         image: the picture, anything ``Upscaler`` takes.
         maps: (H, W) each, by title; the first panel is the picture itself.
-        pixel: (x, y) that looks; marked, its window framed.
+        pixel: (x, y) of the query; marked, its window framed.
         window, shift: of the layer, in pixels.
-        around: as ``attention_maps``.
+        around: side in pixels of what is shown, the pixel as near its middle as the picture's
+            border allows; None shows the whole picture.
     Raises:
         ShapeError: maps of another size than the picture's.
     """
     shape = next(iter(maps.values())).shape
     picture = picture_of(image, (shape[0], shape[1]))
-    top, left = (
-        _span(at, length, around) for at, length in zip(pixel[::-1], picture.shape[:2], strict=True)
-    )
+    top, left = _spans(pixel, picture, around)
     near = picture[top, left]
-    columns = min(3, 1 + len(maps))
-    rows = -(-(1 + len(maps)) // columns)
+    count = 1 + len(maps)
+    columns = min(3, count)
     side = NARROW / columns
-    figure = new_figure(NARROW, (side * near.shape[0] / near.shape[1] + 0.25) * rows)
-    grid = figure.subplots(rows, columns, squeeze=False).ravel()
-    show(grid[0], near)
-    grid[0].set_title("the windows", fontsize=READABLE)
-    for axes, (title, strengths) in zip(grid[1:], maps.items(), strict=False):
+    height = side * near.shape[0] / near.shape[1] + 0.25
+    figure, panels = panel_grid(count, columns, side, height)
+    show(panels[0], near)
+    panels[0].set_title("the windows", fontsize=READABLE)
+    for axes, (title, strengths) in zip(panels[1:], maps.items(), strict=True):
         overlay(axes, near, strengths[top, left].numpy())
         axes.set_title(title, fontsize=READABLE)
-    for axes in grid[1 + len(maps) :]:
-        axes.set_visible(False)
     pixel = (pixel[0] - left.start, pixel[1] - top.start)
     offsets = ((shift - left.start) % window, (shift - top.start) % window)
-    for axes in grid[: 1 + len(maps)]:
+    for axes in panels:
         _rule(axes, near.shape[:2], window, offsets)
-        _frame_window(axes, pixel, window, offsets, filled=False)
+        _frame_window(axes, pixel, window, offsets, fill=False, linewidth=1.4)
         mark(axes, pixel)
     return figure
 
@@ -120,12 +80,12 @@ def attention_panels(
 def attention_mosaic(
     image: Any, maps: Tensor, pixel: tuple[int, int], labels: Sequence[str], around: int = 24
 ) -> Figure:
-    """All layers and heads at once, as one picture: a row a layer, a column a head.
+    """Attention of a pixel in all layers and heads, as one picture: a row a layer, a column a head.
 
     Args:
         image: the picture, anything ``Upscaler`` takes.
         maps: (layers, heads, H, W), of ``inspect.attention_to``.
-        pixel: (x, y) that looks; a dot in every tile.
+        pixel: (x, y) of the query; a dot in every tile.
         labels: of the layers.
         around: side in pixels of a tile, the pixel as near its middle as the border allows.
     Raises:
@@ -133,9 +93,7 @@ def attention_mosaic(
     """
     picture = picture_of(image, (maps.shape[2], maps.shape[3]))
     layers, heads = maps.shape[:2]
-    top, left = (
-        _span(at, length, around) for at, length in zip(pixel[::-1], picture.shape[:2], strict=True)
-    )
+    top, left = _spans(pixel, picture, around)
     near, strengths = picture[top, left], maps[:, :, top, left].numpy()
     height, width = near.shape[:2]
     ratio = (layers * (height + 1)) / (heads * (width + 1))
@@ -160,19 +118,23 @@ def attention_mosaic(
     return figure
 
 
-def _span(at: int, length: int, around: int | None) -> slice:
-    """At most ``around`` places of an axis, ``at`` as near their middle as its ends allow."""
-    wanted = length if around is None else min(around, length)
-    start = min(max(0, at - wanted // 2), length - wanted)
-    return slice(start, start + wanted)
+def _spans(pixel: tuple[int, int], picture: np.ndarray, around: int | None) -> tuple[slice, slice]:
+    """Rows and columns of at most ``around`` pixels, ``pixel`` as near their middle as they can."""
+
+    def span(at: int, length: int) -> slice:
+        wanted = length if around is None else min(around, length)
+        start = min(max(0, at - wanted // 2), length - wanted)
+        return slice(start, start + wanted)
+
+    return span(pixel[1], picture.shape[0]), span(pixel[0], picture.shape[1])
 
 
 def flow_map(image: Any, flow: Tensor, pixel: tuple[int, int]) -> Figure:
-    """From where information reaches a pixel through all layers: of ``inspect.rollout``.
+    """Attention rollout over the picture: from where information reaches a pixel.
 
     Args:
         image: the picture.
-        flow: (layers, H, W); the first is drawn, what enters the network.
+        flow: (layers, H, W), of ``inspect.rollout``; the first is drawn, what enters the network.
         pixel: (x, y) it flows to; marked.
     Raises:
         ShapeError: a flow of another size than the picture's.
@@ -188,7 +150,7 @@ def flow_map(image: Any, flow: Tensor, pixel: tuple[int, int]) -> Figure:
 def window_grid(
     image: Any, window: int, shift: int, pixel: tuple[int, int] | None = None
 ) -> Figure:
-    """The windows of even layers and of odd ones, side by side over the picture.
+    """Windows of even layers and of odd ones, side by side over the picture.
 
     Args:
         image: the picture.
@@ -198,20 +160,21 @@ def window_grid(
     """
     picture = picture_of(image)
     height, width = picture.shape[:2]
-    figure = new_figure(9.0, 4.4 * height / width + 0.3)
+    figure, panels = panel_grid(2, 2, 4.5, 4.4 * height / width + 0.3)
     titles = ("even layers", f"odd layers, shifted by {shift}")
-    for axes, offset, title in zip(figure.subplots(1, 2), (0, shift), titles, strict=True):
+    for axes, offset, title in zip(panels, (0, shift), titles, strict=True):
         show(axes, picture)
         axes.set_title(title, fontsize=SMALL + 1)
         _rule(axes, (height, width), window, (offset, offset))
         if pixel is not None:
-            _frame_window(axes, pixel, window, (offset, offset))
+            ground: dict[str, Any] = {"fill": True, "facecolor": WINDOW, "alpha": 0.4}
+            _frame_window(axes, pixel, window, (offset, offset), **ground)
             mark(axes, pixel)
     return figure
 
 
 def _rule(axes: Axes, size: tuple[int, int], window: int, offsets: tuple[int, int]) -> None:
-    """Lines between the windows of a panel of (height, width) that begin at (x, y)."""
+    """Rule a panel of (height, width) into windows that begin at (x, y)."""
     height, width = size
     for at in range(offsets[0], width + 1, window):
         axes.axvline(at - 0.5, color="white", linewidth=0.7)
@@ -222,58 +185,40 @@ def _rule(axes: Axes, size: tuple[int, int], window: int, offsets: tuple[int, in
 
 
 def _frame_window(
-    axes: Axes,
-    pixel: tuple[int, int],
-    window: int,
-    offsets: tuple[int, int],
-    filled: bool = True,
+    axes: Axes, pixel: tuple[int, int], window: int, offsets: tuple[int, int], **options: Any
 ) -> None:
-    from matplotlib.patches import Rectangle
-
-    left, top = (
-        (at - offset) // window * window + offset - 0.5
-        for at, offset in zip(pixel, offsets, strict=True)
+    x, y = (
+        (at - offset) // window * window + offset for at, offset in zip(pixel, offsets, strict=True)
     )
-    ground = {"facecolor": WINDOW, "alpha": 0.4} if filled else {"fill": False, "linewidth": 1.4}
-    axes.add_patch(Rectangle((left, top), window, window, edgecolor=WINDOW, **ground))
+    outline(axes, x, y, window, WINDOW, **options)
 
 
 def attention_habits(several: Mapping[str, AttentionStatistics], window: int) -> Figure:
-    """Mean distance and entropy of attention by depth: a point a head, a line their mean.
+    """Attention statistics by depth: mean distance and entropy, a point a head, a line their mean.
 
     Args:
         several: by name of the network, of ``inspect.attention_statistics``.
         window: side of the window; what attention to all alike would give is a dashed line.
     """
-    figure = new_figure(9.0, 3.4)
-    left, right = figure.subplots(1, 2)
-    for number, (name, found) in enumerate(several.items()):
-        colour = COLOURS[number % len(COLOURS)]
-        for axes, values in ((left, found.distance.numpy()), (right, found.entropy.numpy())):
-            depth = np.arange(len(values))
-            axes.plot(depth, values.mean(1), color=colour, label=name, linewidth=1.2)
-            heads = np.repeat(depth, values.shape[1])
-            axes.plot(heads, values.ravel(), ".", color=colour, markersize=4, alpha=0.6)
+    figure = heads_by_layer(
+        {
+            "mean distance (pixels)": {name: found.distance for name, found in several.items()},
+            "entropy (bits)": {name: found.entropy for name, found in several.items()},
+        }
+    )
     steps = np.arange(window)
     places = np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2)
     apart = np.linalg.norm(places[:, None] - places[None, :], axis=-1)
-    for axes, even, label in (
-        (left, apart.mean(), "mean distance (pixels)"),
-        (right, 2 * np.log2(window), "entropy (bits)"),
-    ):
+    for axes, even in zip(figure.axes, (apart.mean(), 2 * np.log2(window)), strict=True):
         axes.axhline(even, color="grey", linewidth=0.8, linestyle="--")
-        axes.set_ylabel(label)
-        axes.set_xlabel("layer")
         axes.set_ylim(bottom=0)
-        plain(axes)
-    left.legend(frameon=False, fontsize=SMALL)
     return figure
 
 
 def window_mosaics(
     image: Any, maps: Mapping[str, tuple[Tensor, int]], window: int, columns: int = 2
 ) -> Figure:
-    """Attention inside every window beside the picture, of which nothing shows through.
+    """Mosaics of the attention inside every window, beside the picture.
 
     Args:
         image: the picture, anything ``Upscaler`` takes.
@@ -285,24 +230,16 @@ def window_mosaics(
         ShapeError: maps of another size than the picture's.
     """
     picture = picture_of(image)
-    panels = {"the picture": picture}
+    panels = [("the picture", picture)]
     for caption, (strengths, shift) in maps.items():
         picture_of(image, (strengths.shape[0], strengths.shape[1]))  # raises where sizes differ
-        panels[caption] = heat(np.zeros_like(picture), _even(strengths.numpy(), window, shift))
-    rows = -(-len(panels) // columns)
-    ratio = picture.shape[0] / picture.shape[1]
-    figure = new_figure(MOSAIC_SIDE * columns, (MOSAIC_SIDE * ratio + 0.3) * rows)
-    grid = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axes, (caption, pixels) in zip(grid, panels.items(), strict=False):
-        show(axes, pixels)
-        axes.set_title(caption, fontsize=READABLE)
-    for axes in grid[len(panels) :]:
-        axes.set_visible(False)
-    return figure
+        even = _even(strengths.numpy(), window, shift)
+        panels.append((caption, heat(np.zeros_like(picture), even)))
+    return picture_grid(panels, columns, MOSAIC_SIDE, READABLE)
 
 
 def _even(strengths: np.ndarray, window: int, shift: int) -> np.ndarray:
-    """Each window divided by its largest value; one that the border cuts, part by part."""
+    """Divide each window by its largest value; one that the border cuts, part by part."""
     even = np.zeros_like(strengths)
     starts = [
         [0, *range(shift, length, window)] if shift else [*range(0, length, window)]

@@ -1,4 +1,4 @@
-"""Figures of where the output comes from, and of what layers prefer before they see anything."""
+"""Figures of attribution: attribution maps, receptive fields, position biases."""
 
 from __future__ import annotations
 
@@ -8,15 +8,27 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from swin2sr.inspect import Attribution
-from swin2sr.plots.style import HEAT, SMALL, new_figure, overlay, picture_of, show
+from swin2sr.plots.style import (
+    HEAT,
+    QUERY,
+    SMALL,
+    new_figure,
+    outline,
+    overlay,
+    panel_grid,
+    picture_of,
+    show,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from torch import Tensor
 
+SIDE = 3.4  # inches, of a map
+
 
 def attribution_maps(image: Any, several: Mapping[str, Attribution], scale: int) -> Figure:
-    """The pixels that take part in a patch of the output, a panel a network.
+    """Local attribution maps over the picture that went in, a panel a network.
 
     Args:
         image: the picture that went in.
@@ -25,13 +37,10 @@ def attribution_maps(image: Any, several: Mapping[str, Attribution], scale: int)
     Raises:
         ShapeError: maps of another size than the picture's.
     """
-    from matplotlib.patches import Rectangle
-
     first = next(iter(several.values()))
     picture = picture_of(image, (first.map.shape[0], first.map.shape[1]))
-    height, width = picture.shape[:2]
-    figure = new_figure(3.4 * (len(several) + 1), 3.4 * height / width + 0.4)
-    panels = figure.subplots(1, len(several) + 1)
+    count, ratio = len(several) + 1, picture.shape[0] / picture.shape[1]
+    figure, panels = panel_grid(count, count, SIDE, SIDE * ratio + 0.4)
     show(panels[0], picture)
     panels[0].set_title("what goes in; the patch", fontsize=SMALL + 1)
     for axes, (name, found) in zip(panels[1:], several.items(), strict=True):
@@ -40,20 +49,19 @@ def attribution_maps(image: Any, several: Mapping[str, Attribution], scale: int)
         axes.set_title(title, fontsize=SMALL + 1)
     for axes in panels:
         x, y, side = (value / scale for value in first.box)
-        frame = Rectangle((x - 0.5, y - 0.5), side, side, fill=False, edgecolor="#56B4E9")
-        axes.add_patch(frame)
+        outline(axes, x, y, side, QUERY)
     return figure
 
 
 def receptive_fields(several: Mapping[str, Tensor]) -> Figure:
-    """How strongly each pixel of the input moves one of the output, on a logarithmic scale.
+    """Effective receptive fields, a panel a network, on a logarithmic scale.
 
     Args:
         several: by name of the network, (H, W), the largest 1, of
             ``inspect.effective_receptive_field``.
     """
     shape = next(iter(several.values())).shape
-    figure = new_figure(3.4 * len(several) + 0.8, 3.4 * shape[0] / shape[1] + 0.4)
+    figure = new_figure(SIDE * len(several) + 0.8, SIDE * shape[0] / shape[1] + 0.4)
     panels = np.atleast_1d(figure.subplots(1, len(several)))
     for axes, (name, field) in zip(panels, several.items(), strict=True):
         drawn = axes.imshow(np.log10(field.numpy().clip(1e-6)), vmin=-6, vmax=0, cmap=HEAT)
@@ -65,7 +73,7 @@ def receptive_fields(several: Mapping[str, Tensor]) -> Figure:
 
 
 def position_biases(several: Mapping[str, Tensor]) -> Figure:
-    """Biases by offset, a row a network, a column a head: of ``inspect.position_bias``.
+    """Position biases by offset, a row a network, a column a head: of ``inspect.position_bias``.
 
     Args:
         several: by name, each (heads, 2w - 1, 2w - 1); the query stands in the middle.

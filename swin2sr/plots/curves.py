@@ -1,4 +1,4 @@
-"""Figures of plain numbers: named lines, and a point a head by depth."""
+"""Figures of curves: named lines, heads by layer, and the log of a training run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from swin2sr.errors import ConfigError
-from swin2sr.plots.style import COLOURS, SMALL, new_figure, plain
+from swin2sr.plots.style import SMALL, coloured, new_figure, panel_grid, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,7 +32,7 @@ def curves(
     levels: Mapping[str, float] | None = None,
     log_x: bool = False,
 ) -> Figure:
-    """Lines through points.
+    """Curves through points.
 
     Args:
         several: (x, y) in the order to join them, by name.
@@ -42,13 +42,11 @@ def curves(
     """
     figure = new_figure(6.4, 3.6)
     axes = figure.subplots()
-    for number, (name, points) in enumerate(several.items()):
+    for name, points, colour in coloured(several):
         x, y = zip(*points, strict=True)
-        colour = COLOURS[number % len(COLOURS)]
         axes.plot(x, y, "o-", color=colour, markersize=4, linewidth=1.2, label=name)
-    for number, (name, value) in enumerate((levels or {}).items()):
-        shade = COLOURS[(len(several) + number) % len(COLOURS)]
-        axes.axhline(value, color=shade, linewidth=0.9, linestyle="--", label=name)
+    for name, value, colour in coloured(levels or {}, len(several)):
+        axes.axhline(value, color=colour, linewidth=0.9, linestyle="--", label=name)
     if log_x:
         axes.set_xscale("log")
         places = sorted({x for points in several.values() for x, _ in points})
@@ -64,18 +62,16 @@ def curves(
 
 
 def heads_by_layer(panels: Mapping[str, Mapping[str, Tensor]], *, log_y: bool = False) -> Figure:
-    """A point for every head of every layer, a line through their means; a panel a quantity.
+    """Heads by layer: a point a head, a line through the layers' means; a panel a quantity.
 
     Args:
         panels: by the quantity, which becomes the label of its axis; each by name of the network,
             (layers, heads). Values that are not finite are left out.
         log_y: logarithmic axes.
     """
-    figure = new_figure(4.5 * len(panels), 3.4)
-    grid = figure.subplots(1, len(panels), squeeze=False)[0]
+    figure, grid = panel_grid(len(panels), len(panels), 4.5, 3.4)
     for axes, (label, several) in zip(grid, panels.items(), strict=True):
-        for number, (name, values) in enumerate(several.items()):
-            colour = COLOURS[number % len(COLOURS)]
+        for name, values, colour in coloured(several):
             finite = np.where(np.isfinite(values.numpy()), values.numpy(), np.nan)
             depth = np.arange(len(finite))
             axes.plot(depth, finite.mean(1), color=colour, linewidth=1.2, label=name)
@@ -91,7 +87,7 @@ def heads_by_layer(panels: Mapping[str, Mapping[str, Tensor]], *, log_y: bool = 
 
 
 def training_curves(logs: Mapping[str, Path]) -> Figure:
-    """Validation PSNR, loss and learning rate by step, one line a run.
+    """Training curves: validation PSNR, loss and learning rate by step, one line a run.
 
     Args:
         logs: for each run its name and its ``log.csv``, with the columns "step", "val_psnr", "loss"
@@ -105,10 +101,10 @@ def training_curves(logs: Mapping[str, Path]) -> Figure:
         raise ConfigError("There is no training log to draw.")
     figure = new_figure(7.0, 7.5)
     panels = figure.subplots(len(_PANELS), 1, sharex=True)
-    for number, (name, path) in enumerate(logs.items()):
+    for name, path, colour in coloured(logs):
         rows = _rows(path)
         for axes, (column, _) in zip(panels, _PANELS, strict=True):
-            _line(axes, rows, column, name, COLOURS[number % len(COLOURS)])
+            _line(axes, rows, column, name, colour)
     for axes, (_, label) in zip(panels, _PANELS, strict=True):
         axes.set_ylabel(label)
         plain(axes)
@@ -128,7 +124,7 @@ def _line(axes: Axes, rows: list[dict[str, float]], column: str, name: str, colo
 
 
 def _rows(path: Path) -> list[dict[str, float]]:
-    """The numbers of a log, row by row; what is no number is left out."""
+    """Read the numbers of a log, row by row; what is no number is left out."""
     try:
         with Path(path).open(newline="", encoding="utf-8", errors="replace") as file:
             reader = csv.DictReader(file)

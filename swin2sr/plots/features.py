@@ -1,4 +1,4 @@
-"""Figures of feature maps: pictures by depth, norms, similarity, spectra."""
+"""Figures of hidden states: feature maps by depth, norms, similarity, spectra."""
 
 from __future__ import annotations
 
@@ -9,7 +9,16 @@ import numpy as np
 import torch
 
 from swin2sr.inspect import HiddenStates, Spectrum, channel_norms, pca_pictures
-from swin2sr.plots.style import COLOURS, HEAT, NARROW, READABLE, SMALL, new_figure, plain, show
+from swin2sr.plots.style import (
+    HEAT,
+    NARROW,
+    READABLE,
+    SMALL,
+    coloured,
+    new_figure,
+    picture_grid,
+    plain,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,20 +41,11 @@ def feature_pictures(several: Mapping[str, HiddenStates]) -> Figure:
         for (name, states), pictures in zip(several.items(), drawn, strict=True)
         for label, picture in zip(states.labels, pictures, strict=True)
     ]
-    rows = -(-len(cells) // COLUMNS)
-    height, width = cells[0][1].shape[:2]
-    figure = new_figure(2.3 * COLUMNS, (2.3 * height / width + 0.3) * rows)
-    grid = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
-    for axes, (label, picture) in zip(grid, cells, strict=False):
-        show(axes, picture)
-        axes.set_title(label, fontsize=SMALL)
-    for axes in grid[len(cells) :]:
-        axes.set_visible(False)
-    return figure
+    return picture_grid(cells, COLUMNS, 2.3)
 
 
 def norm_pictures(norms: Tensor) -> Tensor:
-    """How large tokens are, as colours of one logarithmic scale, so that depths compare.
+    """Norms of tokens as colours of one logarithmic scale, so that depths compare.
 
     Args:
         norms: (depth, H, W), of ``inspect.token_norms``; dark is the smallest of all, bright the
@@ -62,44 +62,35 @@ def norm_pictures(norms: Tensor) -> Tensor:
 
 
 def norm_range(norms: Tensor) -> tuple[float, float]:
-    """What the darkest and the brightest colour of ``norm_pictures`` stand for."""
+    """Norms that the darkest and the brightest colour of ``norm_pictures`` stand for."""
     low, high = np.percentile(norms.clamp_min(1e-12).numpy(), (1, 99))
     return float(low), float(high)
 
 
 def depth_panels(pictures: Tensor, labels: Sequence[str]) -> Figure:
-    """Pictures by depth, three beside each other.
+    """Feature maps by depth, three beside each other.
 
     Args:
         pictures: (depth, H, W, 3) in 0..1, of ``inspect.pca_pictures`` or ``norm_pictures``.
         labels: what each is.
     """
-    columns = 3
-    rows = -(-len(labels) // columns)
-    height, width = pictures.shape[1:3]
-    figure = new_figure(NARROW, (NARROW / columns * height / width + 0.25) * rows)
-    grid = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axes, picture, label in zip(grid, pictures.numpy(), labels, strict=False):
-        show(axes, picture)
-        axes.set_title(label, fontsize=READABLE)
-    for axes in grid[len(labels) :]:
-        axes.set_visible(False)
-    return figure
+    captioned = list(zip(labels, pictures.numpy(), strict=True))
+    return picture_grid(captioned, 3, NARROW / 3, READABLE, caption=0.25)
 
 
 def norms_by_depth(several: Mapping[str, HiddenStates]) -> Figure:
-    """How large features are by depth: the middle of the channels, and from the 5th to the 95th
-    percentile, on a logarithmic axis.
+    """Norms of channels by depth: their median and the 5th to the 95th percentile, on a
+    logarithmic axis.
 
     Args:
         several: by name of the network.
     """
     figure = new_figure(7.0, 3.6)
     axes = figure.subplots()
-    for number, (name, states) in enumerate(several.items()):
+    for name, states, colour in coloured(several):
         norms = channel_norms(states).numpy().clip(1e-12)
         low, middle, high = np.percentile(norms, (5, 50, 95), axis=1)
-        depth, colour = np.arange(len(norms)), COLOURS[number % len(COLOURS)]
+        depth = np.arange(len(norms))
         axes.plot(depth, middle, "o-", color=colour, markersize=3, linewidth=1.2, label=name)
         axes.fill_between(depth, low, high, color=colour, alpha=0.15, linewidth=0)
     longest = max(several.values(), key=lambda states: len(states.labels))
@@ -113,15 +104,14 @@ def norms_by_depth(several: Mapping[str, HiddenStates]) -> Figure:
 
 
 def growth_by_depth(several: Mapping[str, Tensor]) -> Figure:
-    """The size of the residual stream after each layer: of ``inspect.stream_growth``.
+    """Residual stream by depth, its size after each layer: of ``inspect.stream_growth``.
 
     Args:
         several: by name of the network, (layers + 1,) root mean squares.
     """
     figure = new_figure(6.0, 3.4)
     axes = figure.subplots()
-    for number, (name, sizes) in enumerate(several.items()):
-        colour = COLOURS[number % len(COLOURS)]
+    for name, sizes, colour in coloured(several):
         axes.plot(sizes.numpy(), "o-", color=colour, markersize=3, linewidth=1.2, label=name)
     axes.set_xlabel("layers passed")
     axes.set_ylabel("root mean square of the tokens")
@@ -134,7 +124,7 @@ def growth_by_depth(several: Mapping[str, Tensor]) -> Figure:
 def similarity_matrix(
     values: Tensor, rows: Sequence[str], columns: Sequence[str], axes_names: tuple[str, str]
 ) -> Figure:
-    """CKA between depths, as colours with the numbers in them.
+    """Similarity (linear CKA) between depths, as colours with the numbers in them.
 
     Args:
         values: (rows, columns) in 0..1, of ``inspect.similarity``.
@@ -162,7 +152,7 @@ def similarity_matrix(
 
 
 def spectra(found: Spectrum) -> Figure:
-    """What each step adds, by frequency: of ``inspect.added_spectrum``."""
+    """Spectra of what each step adds, by frequency: of ``inspect.added_spectrum``."""
     import matplotlib
 
     figure = new_figure(6.5, 3.8)

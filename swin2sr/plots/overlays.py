@@ -1,16 +1,14 @@
-"""Pictures to click on: each pixel a square of whole screen pixels, with what matters drawn on it.
+"""Overlays on pictures to click on: each pixel a square of whole screen pixels, marks drawn on it.
 
 Made without matplotlib, whose margins would come between a click and the pixel it means.
 """
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 from PIL import Image, ImageDraw
 
-from swin2sr.plots.style import QUERY, WINDOW
+from swin2sr.plots.style import QUERY, WINDOW, png
 
 RING = 7  # screen pixels of radius, of the mark around a pixel
 LINE = 3  # screen pixels, of frames
@@ -24,7 +22,7 @@ def view(
     windows: tuple[int, int] | None = None,
     box: tuple[int, int, int] | None = None,
 ) -> bytes:
-    """A picture enlarged by a whole number, so that (x, y) on it is (x, y) // factor in it.
+    """Picture enlarged by a whole number, so that (x, y) on it is (x, y) // factor in it.
 
     Args:
         pixels: (H, W, 3) float in 0..1.
@@ -37,7 +35,7 @@ def view(
         A PNG file.
     """
     squares = np.repeat(np.repeat(pixels, factor, axis=0), factor, axis=1)
-    image = Image.fromarray((squares * 255).round().clip(0, 255).astype(np.uint8))
+    image = _eight_bit(squares)
     draw = ImageDraw.Draw(image, "RGBA")
     width, height = image.size
     if windows is not None:
@@ -57,11 +55,11 @@ def view(
         for radius, colour in ((RING + 2, "black"), (RING, QUERY)):
             ring = (x - radius, y - radius, x + radius, y + radius)
             draw.ellipse(ring, outline=colour, width=LINE)
-    return _png(image)
+    return png(image)
 
 
 def framed(pixels: np.ndarray, frame: tuple[int, int, int, int], most: int = 480) -> bytes:
-    """A whole picture, small, and which part of it is meant.
+    """Overview of a whole picture, small, in which a part is framed.
 
     Args:
         pixels: (H, W, 3) float in 0..1.
@@ -70,7 +68,7 @@ def framed(pixels: np.ndarray, frame: tuple[int, int, int, int], most: int = 480
     Returns:
         A PNG file.
     """
-    image = Image.fromarray((pixels * 255).round().clip(0, 255).astype(np.uint8))
+    image = _eight_bit(pixels)
     share = min(1.0, most / max(image.size))
     image = image.resize((max(1, round(image.width * share)), max(1, round(image.height * share))))
     left, top, width, height = (round(length * share) for length in frame)
@@ -78,10 +76,8 @@ def framed(pixels: np.ndarray, frame: tuple[int, int, int, int], most: int = 480
     for grow, colour in ((1, "black"), (0, WINDOW)):
         corners = (left - grow, top - grow, left + width + grow, top + height + grow)
         draw.rectangle(corners, outline=colour, width=LINE)
-    return _png(image)
+    return png(image)
 
 
-def _png(image: Image.Image) -> bytes:
-    file = io.BytesIO()
-    image.save(file, "PNG")
-    return file.getvalue()
+def _eight_bit(pixels: np.ndarray) -> Image.Image:
+    return Image.fromarray((pixels * 255).round().clip(0, 255).astype(np.uint8))

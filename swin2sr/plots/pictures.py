@@ -1,4 +1,4 @@
-"""Figures of pictures beside each other: whole ones, and one place of them seen from near."""
+"""Figures of pictures beside each other: whole ones, one place close up, and error maps."""
 
 from __future__ import annotations
 
@@ -9,7 +9,16 @@ import numpy as np
 
 from swin2sr import metrics
 from swin2sr.errors import ShapeError
-from swin2sr.plots.style import HEAT, SMALL, new_figure, picture_of, show
+from swin2sr.plots.style import (
+    HEAT,
+    SMALL,
+    WINDOW,
+    new_figure,
+    outline,
+    picture_grid,
+    picture_of,
+    show,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,24 +36,14 @@ def picture_row(several: Mapping[str, Any], columns: int = 4) -> Figure:
     Raises:
         ShapeError: no picture, or no column. ImageError, KindError: one cannot be used.
     """
-    pictures = {caption: picture_of(one) for caption, one in several.items()}
+    pictures = [(caption, picture_of(one)) for caption, one in several.items()]
     if not pictures or columns < 1:
         raise ShapeError("There must be at least one picture and one column.")
-    columns = min(columns, len(pictures))
-    rows = -(-len(pictures) // columns)
-    tallest = max(one.shape[0] / one.shape[1] for one in pictures.values())
-    figure = new_figure(SIDE * columns, (SIDE * tallest + 0.35) * rows)
-    grid = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axes, (caption, picture) in zip(grid, pictures.items(), strict=False):
-        show(axes, picture)
-        axes.set_title(caption, fontsize=SMALL)
-    for axes in grid[len(pictures) :]:
-        axes.set_visible(False)
-    return figure
+    return picture_grid(pictures, min(columns, len(pictures)), SIDE, caption=0.35)
 
 
 def zooms(image: Any, several: Mapping[str, Any], box: tuple[int, int, int]) -> Figure:
-    """One place of several versions of a picture, and where it lies.
+    """Close-ups of one place in several versions of a picture, and where it lies.
 
     Args:
         image: the picture in which the place is framed.
@@ -53,8 +52,6 @@ def zooms(image: Any, several: Mapping[str, Any], box: tuple[int, int, int]) -> 
     Raises:
         ShapeError: a place that is not inside. ImageError, KindError: a picture cannot be used.
     """
-    from matplotlib.patches import Rectangle
-
     whole = picture_of(image)
     left, top, side = box
     height, width = whole.shape[:2]
@@ -64,8 +61,7 @@ def zooms(image: Any, several: Mapping[str, Any], box: tuple[int, int, int]) -> 
     figure = new_figure(SIDE * (ratio + len(several)), SIDE + 0.35)
     panels = figure.subplots(1, 1 + len(several), width_ratios=[ratio] + [1] * len(several))
     show(panels[0], whole)
-    frame = Rectangle((left - 0.5, top - 0.5), side, side, fill=False, edgecolor="#E69F00")
-    panels[0].add_patch(frame)
+    outline(panels[0], left, top, side, WINDOW)
     for axes, (caption, version) in zip(panels[1:], several.items(), strict=True):
         pixels = picture_of(version)
         factor = pixels.shape[1] / width
@@ -79,7 +75,7 @@ def zooms(image: Any, several: Mapping[str, Any], box: tuple[int, int, int]) -> 
 
 
 def error_map(restored: np.ndarray, original: np.ndarray) -> np.ndarray:
-    """How far brightness is off, pixel by pixel.
+    """Error map: how far brightness is off, pixel by pixel.
 
     Args:
         restored, original: (H, W, 3) or (H, W), uint8, of one shape.
@@ -94,7 +90,7 @@ def error_map(restored: np.ndarray, original: np.ndarray) -> np.ndarray:
 
 
 def error_colours(errors: np.ndarray, most: float = MOST_LEVELS) -> np.ndarray:
-    """An error map as a picture: black is equal, the brightest yellow ``most`` levels or more.
+    """Error map as a picture: black is equal, the brightest yellow ``most`` levels or more.
 
     Args:
         errors: (H, W) of ``error_map``.
@@ -110,7 +106,7 @@ def error_colours(errors: np.ndarray, most: float = MOST_LEVELS) -> np.ndarray:
 
 
 def close_ups(crops: Mapping[str, np.ndarray], original: np.ndarray) -> Figure:
-    """The same place of several results, and below each where it is wrong.
+    """Crops of several results at the same place, and below each its error map.
 
     Args:
         crops: by caption, each (h, w, 3) or (h, w) uint8; at least one.
@@ -121,7 +117,8 @@ def close_ups(crops: Mapping[str, np.ndarray], original: np.ndarray) -> Figure:
     if not crops:
         raise ShapeError("There must be at least one crop.")
     columns = 1 + len(crops)
-    figure = new_figure(2.0 * columns, 2 * (2.0 * original.shape[0] / original.shape[1] + 0.4))
+    ratio = original.shape[0] / original.shape[1]
+    figure = new_figure(SIDE * columns, 2 * (SIDE * ratio + 0.4))
     grid = figure.subplots(2, columns, squeeze=False)
     grid[1, 0].set_visible(False)
     for axes, (caption, pixels) in zip(

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 
-from swin2sr import plots
-from swin2sr.errors import ConfigError, KindError, ShapeError
+from swin2sr.errors import ConfigError, KindError
 from swin2sr.inspect import attention_to, window_attention
 from tests.inspect.networks import NETWORKS, make, picture
 
@@ -52,21 +50,3 @@ def test_what_is_not_there_is_an_error() -> None:
         window_attention(make(num_heads=(2, 3)), image)
     with pytest.raises(KindError):
         window_attention(torch.nn.Identity(), image)
-
-
-def test_the_figure_lets_every_window_reach_the_brightest_colour() -> None:
-    image = np.zeros((16, 16, 3), np.uint8)
-    strengths = torch.full((16, 16), 1e-3)
-    bright = [(1, 2), (3, 9), (12, 3), (15, 15)]  # one in each window, of very unlike strength
-    for power, (row, column) in enumerate(bright):
-        strengths[row, column] = 4.0**-power / 2
-    shifted = torch.zeros(16, 16)
-    shifted[5, 6] = 0.2
-    figure = plots.window_mosaics(image, {"a": (strengths, 0), "b": (shifted, 4)}, 8)
-    first, second = (np.asarray(axes.get_images()[0].get_array()) for axes in figure.axes[1:3])
-    brightest = plots.heat(np.zeros((1, 1, 3)), np.ones((1, 1)))[0, 0]
-    for row, column in bright:
-        np.testing.assert_allclose(first[row, column], brightest, atol=1e-6)
-    assert (np.abs(second - brightest).max(axis=2) < 1e-6).sum() == 1
-    with pytest.raises(ShapeError):
-        plots.window_mosaics(image, {"a": (strengths[:8], 0)}, 8)

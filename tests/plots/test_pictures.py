@@ -1,4 +1,4 @@
-"""Figures that hold results against their original."""
+"""Figures of pictures show them, places in them, and how far results are off."""
 
 from __future__ import annotations
 
@@ -8,10 +8,40 @@ from skimage.color import rgb2ycbcr
 
 from swin2sr import plots
 from swin2sr.errors import ShapeError
+from tests.inspect.networks import picture
+from tests.plots.figures import drawn, panels
 
 
 def noise(seed: int, *shape: int) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
+
+
+def test_pictures_stand_beside_each_other_with_their_captions() -> None:
+    several = {f"picture {i}": picture(10 + i, 12) for i in range(5)}
+    figure = plots.picture_row(several, columns=3)
+    assert [axes.get_title() for axes in panels(figure)] == list(several)
+    assert len(figure.axes) == 6
+    for axes, given in zip(panels(figure), several.values(), strict=True):
+        np.testing.assert_allclose(drawn(axes), given / 255, atol=1e-6)
+    assert len(plots.picture_row({"one": picture(8, 8)}).axes) == 1
+    for wrong in ({}, None):
+        with pytest.raises(ShapeError, match="at least one"):
+            plots.picture_row(wrong or {}, columns=3 if wrong is not None else 0)
+
+
+def test_zooms_show_the_same_place_of_versions_of_any_size() -> None:
+    large = picture(32, 48)
+    small = large[::2, ::2]
+    figure = plots.zooms(large, {"itself": large, "half": small}, (16, 8, 12))
+    whole, itself, half = panels(figure)
+    frame = whole.patches[0]
+    assert (*frame.get_xy(), frame.get_width()) == (15.5, 7.5, 12)
+    np.testing.assert_allclose(drawn(itself), large[8:20, 16:28] / 255, atol=1e-6)
+    np.testing.assert_allclose(drawn(half), small[4:10, 8:14] / 255, atol=1e-6)
+    assert [axes.get_title() for axes in (itself, half)] == ["itself", "half"]
+    for box in ((40, 0, 12), (-1, 0, 4), (0, 0, 0), (0, 30, 4)):
+        with pytest.raises(ShapeError, match="48x32"):
+            plots.zooms(large, {"itself": large}, box)
 
 
 def test_an_error_map_is_the_distance_of_brightness() -> None:

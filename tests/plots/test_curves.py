@@ -1,17 +1,19 @@
-"""Figures: they show the numbers of the files they are given, and touch nobody else's."""
+"""Figures of curves go through the numbers they are given."""
 
 from __future__ import annotations
 
 import io
-import subprocess
-import sys
+import math
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from swin2sr import plots
 from swin2sr.errors import ConfigError
+from tests.plots.figures import panels, points
 
 LOG = """step,seconds,loss,lr,val_psnr
 100,10.0,0.5,1.0e-03,
@@ -21,6 +23,42 @@ LOG = """step,seconds,loss,lr,val_psnr
 """
 
 
+def test_curves_go_through_their_points() -> None:
+    points = {"a": [(1.0, 2.0), (3.0, 5.0)], "b": [(1.0, 0.0)]}
+    (axes,) = panels(plots.curves(points, "x", "y", levels={"none": 4.0}, log_x=True))
+    first, second, level = axes.get_lines()
+    assert list(zip(*map(list, first.get_data()), strict=True)) == points["a"]
+    assert list(second.get_ydata()) == [0.0]
+    assert set(level.get_ydata()) == {4.0}
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["a", "b", "none"]
+    assert len({line.get_color() for line in axes.get_lines()}) == 3
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["1", "3"]
+    assert (axes.get_xscale(), axes.get_xlabel(), axes.get_ylabel()) == ("log", "x", "y")
+
+
+def test_there_are_no_half_groups() -> None:
+    for step, halves in ((1.0, False), (0.5, True)):
+        points = {"a": [(step * i, 0.0) for i in range(1, 5)]}
+        (axes,) = panels(plots.curves(points, "group", "y"))
+        assert any(tick % 1 for tick in axes.get_xticks()) == halves
+
+
+def test_heads_have_a_point_each_and_their_mean_a_line() -> None:
+    values = torch.tensor([[1.0, 3.0], [4.0, 6.0]])
+    without = torch.full((2, 2), math.inf)
+    figure = plots.heads_by_layer({"size": {"one": values, "two": without}, "q": {"one": values}})
+    left, right = panels(figure)
+    mean, heads, nothing, _ = left.get_lines()
+    assert list(mean.get_ydata()) == [2.0, 5.0]
+    assert list(heads.get_ydata()) == [1.0, 3.0, 4.0, 6.0]
+    assert list(heads.get_xdata()) == [0, 0, 1, 1]
+    assert np.isnan(nothing.get_ydata()).all()
+    assert (left.get_ylabel(), right.get_ylabel()) == ("size", "q")
+    assert left.get_yscale() == "linear"
+    logarithmic = plots.heads_by_layer({"size": {"one": values}}, log_y=True)
+    assert panels(logarithmic)[0].get_yscale() == "log"
+
+
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
     path = tmp_path / "log.csv"
@@ -28,12 +66,7 @@ def log(tmp_path: Path) -> Path:
     return path
 
 
-def points(axes: object) -> list[list[tuple[float, float]]]:
-    lines = axes.get_lines()  # type: ignore[attr-defined]
-    return [list(zip(*map(list, line.get_data()), strict=True)) for line in lines]
-
-
-def test_curves_are_the_logs_numbers(log: Path) -> None:
+def test_training_curves_are_the_logs_numbers(log: Path) -> None:
     psnr, loss, rate = plots.training_curves({"mine": log}).axes
     assert points(psnr) == [[(200.0, 30.5), (300.0, 31.25)]]
     assert points(loss) == [[(100.0, 0.5), (200.0, 0.25), (300.0, 0.125), (400.0, 0.1)]]
@@ -81,21 +114,3 @@ def test_what_is_no_log_is_refused(tmp_path: Path, content: str | None) -> None:
         plots.training_curves({"mine": tmp_path / "log.csv"})
     with pytest.raises(ConfigError, match="no training log"):
         plots.training_curves({})
-
-
-def test_without_matplotlib_it_is_said_how_to_get_it(
-    log: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(plots.style, "find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match="pip install matplotlib"):
-        plots.training_curves({"mine": log})
-
-
-def test_pyplot_is_left_alone(log: Path, root: Path) -> None:
-    code = (
-        "import sys; from swin2sr import plots; assert 'matplotlib' not in sys.modules; "
-        f"plots.png(plots.training_curves({{'mine': {str(log)!r}}})); "
-        "assert 'matplotlib' in sys.modules; assert 'matplotlib.pyplot' not in sys.modules"
-    )
-    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
