@@ -1,12 +1,13 @@
-"""Looking inside: attention, features, attribution, position biases."""
+"""Inspection of networks: attention, hidden states, attribution, ablation, position biases."""
 
-from swin2sr.inspect.ablation import without_groups
+from swin2sr.inspect.ablation import ablate_groups
 from swin2sr.inspect.attention import (
     AttentionStatistics,
     attention_statistics,
     attention_to,
     pixel_statistics,
     rollout,
+    window_attention,
 )
 from swin2sr.inspect.attribution import (
     Attribution,
@@ -29,9 +30,7 @@ from swin2sr.inspect.features import (
 )
 from swin2sr.inspect.hooks import layer_labels
 from swin2sr.inspect.logits import LogitStatistics, attention_logits, entropy_by_scale
-from swin2sr.inspect.mosaic import window_attention
-from swin2sr.inspect.position import position_bias
-from swin2sr.inspect.window import with_window
+from swin2sr.inspect.position import position_bias, with_window
 
 __all__ = [
     "AttentionStatistics",
@@ -39,6 +38,7 @@ __all__ = [
     "HiddenStates",
     "LogitStatistics",
     "Spectrum",
+    "ablate_groups",
     "added_spectrum",
     "attention_logits",
     "attention_statistics",
@@ -61,5 +61,4 @@ __all__ = [
     "token_norms",
     "window_attention",
     "with_window",
-    "without_groups",
 ]

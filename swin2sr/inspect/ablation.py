@@ -1,4 +1,4 @@
-"""The same network with residual groups left out: what each of them is good for.
+"""Ablation of residual groups: a copy of a network without some of them, to see what each is for.
 
 Source: Veit et al., "Residual Networks Behave Like Ensembles of Relatively Shallow Networks" (arXiv
 1605.06431), section 4.1, where parts of trained residual networks are taken out one by one. What is
@@ -14,18 +14,15 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from swin2sr.errors import KindError
-from swin2sr.inference.upscaler import Upscaler
 from swin2sr.inspect.features import hidden_states
-from swin2sr.inspect.hooks import checked_choice
-from swin2sr.models.restoration import RestorationNetwork
+from swin2sr.inspect.hooks import checked_indices, network_of
 from swin2sr.models.swin2sr import RestorationModel
 
 
-def without_groups(
+def ablate_groups(
     model: Any, groups: Sequence[int] | int, mean_over: Any = None
 ) -> RestorationModel:
-    """A copy of a network in which some groups hand on what they are given.
+    """Copy a network with some groups ablated: they hand on what they are given.
 
     Args:
         model: an ``Upscaler``, or a Swin2SR or SwinIR network with its head.
@@ -38,30 +35,25 @@ def without_groups(
         KindError: a model of another kind. ConfigError: a group that is not there.
         ImageError: a picture that cannot be used.
     """
-    network = model.model if isinstance(model, Upscaler) else model
-    if not isinstance(network, RestorationNetwork):
-        raise KindError(
-            f"{type(network).__name__} has no groups to leave out.",
-            remedy="Give an Upscaler, or a Swin2SR or SwinIR network.",
-        )
+    network = network_of(model, "groups to leave out")
     nothing = not isinstance(groups, int) and not groups
-    left_out = [] if nothing else checked_choice("group", groups, len(network.trunk.groups))
+    left_out = [] if nothing else checked_indices("group", groups, len(network.trunk.groups))
     added = None
     if mean_over is not None:
         means = hidden_states(model, mean_over).maps[1:-1].mean((1, 2))  # from the embedding on
         added = means.diff(dim=0).to(network.trunk.norm.weight)
     shorter: Any = deepcopy(network).eval()
     for index in left_out:
-        shorter.trunk.groups[index] = _Passage(None if added is None else added[index])
+        shorter.trunk.groups[index] = _Identity(None if added is None else added[index])
     changed: RestorationModel = shorter
     return changed
 
 
-class _Passage(nn.Module):
-    """In the place of a group.
+class _Identity(nn.Module):
+    """Identity in the place of a group, or the addition of one vector to every token.
 
     Args:
-        added: (dim,) numbers to add to every token, None for nothing.
+        added: (dim,) numbers to add, None for nothing.
     """
 
     def __init__(self, added: Tensor | None) -> None:
@@ -72,5 +64,5 @@ class _Passage(nn.Module):
     def forward(
         self, tokens: Tensor, head_mask: Tensor | None = None, need_weights: bool = False
     ) -> tuple[Tensor, list[Tensor]]:
-        """The tokens, the same added to each; no attention to show."""
+        """Return the tokens and no attention matrices."""
         return tokens if self.added is None else tokens + self.added, []

@@ -1,4 +1,4 @@
-"""Whom a pixel attends to: maps per layer and head, un-shifted, in the picture's own coordinates.
+"""Attention maps per layer and head, un-shifted: whom a pixel attends to, and rollout.
 
 Attention happens inside windows of a map that odd layers roll by half a window. Here every weight
 is put back where its token lies in the picture; tokens of the padding are mirrored pixels, and
@@ -11,7 +11,7 @@ Source: Swin Transformer (arXiv 2103.14030), section 3.2; frames as in MODELS of
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from swin2sr.errors import ConfigError
-from swin2sr.inspect.hooks import Before, Subject, checked_choice, chosen_layers, run, subject
+from swin2sr.inspect.hooks import Probe, checked_indices
 from swin2sr.nn.blocks import Block
 from swin2sr.nn.windows import fold_indices
 
@@ -29,7 +29,7 @@ STRIP_WINDOWS = 32  # windows whose attention matrices exist at once
 
 @dataclass(frozen=True)
 class Windows:
-    """Some windows of a layer.
+    """Windows of a layer, some or all.
 
     Attributes:
         rows, columns: (n, window) int64, where their tokens lie in the map, wrapped ones included.
@@ -41,13 +41,13 @@ class Windows:
     kinds: Tensor
 
     def take(self, tokens: Tensor) -> Tensor:
-        """Their tokens: (1, H, W, C) -> (n, window * window, C)."""
+        """Take their tokens: (1, H, W, C) -> (n, window * window, C)."""
         rows, columns = self.rows.to(tokens.device), self.columns.to(tokens.device)
         return tokens[0][rows[:, :, None], columns[:, None, :]].flatten(1, 2)
 
 
-def windows_over(block: Block, mask: Tensor) -> Windows:
-    """The windows in which a block sees some tokens.
+def windows_covering(block: Block, mask: Tensor) -> Windows:
+    """Windows in which a block sees some tokens.
 
     Args:
         block: gives window and shift.
@@ -69,7 +69,9 @@ def windows_over(block: Block, mask: Tensor) -> Windows:
     )
 
 
-def matrices(block: Block, tokens: Tensor, windows: Windows) -> Iterator[tuple[Tensor, Tensor]]:
+def attention_matrices(
+    block: Block, tokens: Tensor, windows: Windows
+) -> Iterator[tuple[Tensor, Tensor]]:
     """Attention matrices of some windows, a few at a time.
 
     Args:
@@ -103,39 +105,68 @@ def attention_to(
     layers: Sequence[int] | int | None = None,
     heads: Sequence[int] | int | None = None,
 ) -> Tensor:
-    """How much each pixel contributes to what one pixel gathers, in every layer and head.
+    """Attention of one pixel, the query: what it gathers from each pixel in every layer and head.
 
     Args:
         model: an ``Upscaler``, a Swin2SR or SwinIR network, or its trunk.
         image: anything ``Upscaler`` takes, of any size.
-        pixel: (x, y), column and row of the pixel that looks.
+        pixel: (x, y), column and row of the query.
         layers: indices over all groups, negative from the end; None for all.
         heads: indices, negative from the end; None for all (then all groups need equally many).
     Returns:
         (layers, heads, H, W) float32; each map is 0 outside the window and sums to 1.
     Raises:
-        ConfigError: a pixel, layer or head that is not there.
-        KindError, ImageError: as ``subject``.
+        ConfigError: a pixel, layer or head that is not there, or layers of unlike heads.
+        KindError: a model of another kind. ImageError: a picture that cannot be used.
     """
-    seen = subject(model, image)
-    row, column = _checked_pixel(pixel, seen.size)
-    order = chosen_layers(seen, layers)
-    counts = {seen.blocks[i].attention.heads for i in order}
-    if len(counts) > 1:
-        raise ConfigError(
-            f"The layers chosen have different numbers of heads ({sorted(counts)}).",
-            remedy="Choose layers of one group.",
+    probe = Probe.of(model, image)
+    row, column = _checked_pixel(pixel, probe.size)
+    return _head_maps(
+        probe, layers, heads, lambda block, tokens: query_weights(block, tokens, row, column)
+    )
+
+
+def window_attention(
+    model: Any,
+    image: Any,
+    layers: Sequence[int] | int | None = None,
+    heads: Sequence[int] | int | None = None,
+    place: tuple[int, int] | None = None,
+) -> Tensor:
+    """Attention of one pixel of every window: the maps of ``attention_to``, put together.
+
+    Windows do not overlap, so that all their maps fit into one.
+
+    Args:
+        model, image, layers, heads: as ``attention_to``.
+        place: (x, y) of the query in its window; None for the middle.
+    Returns:
+        (layers, heads, H, W) float32; each window sums to 1, where no padding is counted for it.
+    Raises:
+        ConfigError: a place, layer or head that is not there, or layers of unlike heads.
+        KindError: a model of another kind. ImageError: a picture that cannot be used.
+    """
+    probe = Probe.of(model, image)
+    return _head_maps(
+        probe, layers, heads, lambda block, tokens: _place_weights(block, tokens, place)
+    )
+
+
+def _head_maps(
+    probe: Probe,
+    layers: Sequence[int] | int | None,
+    heads: Sequence[int] | int | None,
+    weights: Callable[[Block, Tensor], Tensor],
+) -> Tensor:
+    """Stack (layers, heads, H, W) maps of the (heads, H', W') ``weights`` of each layer."""
+    order = probe.layer_indices(layers)
+    chosen = checked_indices("head", heads, probe.head_count(order))
+    return torch.stack(
+        probe.collect(
+            order,
+            lambda block, tokens: fold(weights(block, tokens)[chosen], probe.size).cpu().clone(),
         )
-    lines = checked_choice("head", heads, counts.pop())
-    maps: dict[Block, Tensor] = {}
-
-    def look(block: Block, tokens: Tensor) -> None:
-        weights = query_weights(block, tokens, row, column)[lines]
-        maps[block] = fold(weights, seen.size).cpu().clone()
-
-    watched = [seen.blocks[i] for i in sorted(set(order))]
-    run(seen, {block: [Before(look)] for block in watched}, last=watched[-1])
-    return torch.stack([maps[seen.blocks[i]] for i in order])
+    )
 
 
 def query_weights(block: Block, tokens: Tensor, row: int, column: int) -> Tensor:
@@ -153,8 +184,8 @@ def query_weights(block: Block, tokens: Tensor, row: int, column: int) -> Tensor
     size = [-(-length // side) * side for length in tokens.shape[1:3]]
     mask = torch.zeros(size, dtype=torch.bool)
     mask[row, column] = True
-    window = windows_over(block, mask)
-    ((_, weights),) = matrices(block, tokens, window)
+    window = windows_covering(block, mask)
+    ((_, weights),) = attention_matrices(block, tokens, window)
     rows, columns = window.rows[0], window.columns[0]
     place = (rows == row).nonzero().item() * len(columns) + (columns == column).nonzero().item()
     full = weights.new_zeros(weights.shape[1], *size)
@@ -163,8 +194,24 @@ def query_weights(block: Block, tokens: Tensor, row: int, column: int) -> Tensor
     return full
 
 
+def _place_weights(block: Block, tokens: Tensor, place: tuple[int, int] | None) -> Tensor:
+    """Attention of one token of each window, (heads, H', W'), where the keys lie in the map."""
+    side, _ = block.attention.fit(tokens.shape[1], tokens.shape[2])
+    x, y = (side // 2, side // 2) if place is None else place
+    if not (0 <= x < side and 0 <= y < side):
+        raise ConfigError(f"There is no place ({x}, {y}) in a window of {side}x{side}.")
+    size = [-(-length // side) * side for length in tokens.shape[1:3]]
+    windows = windows_covering(block, torch.ones(size, dtype=torch.bool))
+    full = tokens.new_zeros(block.attention.heads, *size, dtype=torch.float32)
+    for some, weights in attention_matrices(block, tokens, windows):
+        asked = weights[:, :, y * side + x].transpose(0, 1).unflatten(2, (side, side))
+        rows, columns = windows.rows[some], windows.columns[some]
+        full[:, rows[:, :, None], columns[:, None, :]] = asked
+    return full
+
+
 def fold(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    """Count what lies on the padding for the pixels it mirrors.
+    """Fold the padding back: what lies on it counts for the pixels it mirrors.
 
     Args:
         maps: (..., H', W') over the padded picture.
@@ -181,7 +228,7 @@ def fold(maps: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _checked_pixel(pixel: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
-    """(row, column) of an (x, y) inside the picture."""
+    """Check that an (x, y) lies inside the picture; return (row, column)."""
     try:
         x, y = (int(value) for value in pixel)
     except (TypeError, ValueError):
@@ -194,7 +241,7 @@ def _checked_pixel(pixel: tuple[int, int], size: tuple[int, int]) -> tuple[int, 
 
 @dataclass(frozen=True)
 class AttentionStatistics:
-    """How attention behaves, averaged over every token of the picture.
+    """Attention distance and entropy, averaged over every token of the picture.
 
     Attributes:
         distance: (layers, heads) float64, mean distance in pixels between a token and those it
@@ -222,17 +269,11 @@ def attention_statistics(
     Raises:
         As ``attention_to``.
     """
-    seen = subject(model, image)
-    order = chosen_layers(seen, layers)
-    sums: dict[Block, tuple[Tensor, Tensor]] = {}
-
-    def look(block: Block, tokens: Tensor) -> None:
-        sums[block] = _statistics(block, tokens)
-
-    watched = [seen.blocks[i] for i in sorted(set(order))]
-    run(seen, {block: [Before(look)] for block in watched}, last=watched[-1])
-    distance, entropy = (torch.stack([sums[seen.blocks[i]][k] for i in order]) for k in (0, 1))
-    return AttentionStatistics(distance, entropy, tuple(seen.labels[i] for i in order))
+    probe = Probe.of(model, image)
+    order = probe.layer_indices(layers)
+    distance, entropy = zip(*probe.collect(order, _statistics), strict=True)
+    labels = tuple(probe.labels[index] for index in order)
+    return AttentionStatistics(torch.stack(distance), torch.stack(entropy), labels)
 
 
 def pixel_statistics(maps: Tensor, pixel: tuple[int, int]) -> tuple[Tensor, Tensor]:
@@ -240,7 +281,7 @@ def pixel_statistics(maps: Tensor, pixel: tuple[int, int]) -> tuple[Tensor, Tens
 
     Args:
         maps: (layers, heads, H, W), of ``attention_to``.
-        pixel: (x, y) that looks.
+        pixel: (x, y) of the query.
     Returns:
         Mean distance in pixels to those it attends to, and entropy in bits; (layers, heads)
         float64 each. Pixels that stand for mirrored ones count once, where they are.
@@ -254,7 +295,7 @@ def pixel_statistics(maps: Tensor, pixel: tuple[int, int]) -> tuple[Tensor, Tens
 
 
 def _statistics(block: Block, tokens: Tensor) -> tuple[Tensor, Tensor]:
-    """(heads,) mean distance and (heads,) mean entropy in bits of one layer."""
+    """Mean distance (heads,) and mean entropy (heads,) in bits of one layer."""
     height, width = tokens.shape[1:3]
     window, _ = block.attention.fit(height, width)
     steps = torch.arange(window, dtype=torch.float64)
@@ -264,7 +305,7 @@ def _statistics(block: Block, tokens: Tensor) -> tuple[Tensor, Tensor]:
     distance = torch.zeros(heads, dtype=torch.float64, device=tokens.device)
     entropy = torch.zeros_like(distance)
     everywhere = torch.ones(height, width, dtype=torch.bool)
-    for _, weights in matrices(block, tokens, windows_over(block, everywhere)):
+    for _, weights in attention_matrices(block, tokens, windows_covering(block, everywhere)):
         precise = weights.double()
         distance += (precise * apart).sum(-1).sum((0, 2))
         entropy -= torch.special.xlogy(precise, precise).sum(-1).sum((0, 2))
@@ -273,7 +314,7 @@ def _statistics(block: Block, tokens: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def rollout(model: Any, image: Any, pixel: tuple[int, int], residual: float = 0.5) -> Tensor:
-    """From where information flows to one pixel, through all layers together.
+    """Attention rollout: from where information flows to one pixel, through all layers together.
 
     Each layer passes on a mixture of the token itself (its shortcut) and what its attention
     gathers, heads averaged; the mixtures are multiplied from the last layer to the first. Only
@@ -290,44 +331,42 @@ def rollout(model: Any, image: Any, pixel: tuple[int, int], residual: float = 0.
     """
     if not 0 <= residual <= 1:
         raise ConfigError(f"residual must be within 0..1, got {residual}.")
-    seen = subject(model, image)
-    row, column = _checked_pixel(pixel, seen.size)
-    reached = _reach(seen, row, column)
-    kept: dict[Block, Tensor] = {}
+    probe = Probe.of(model, image)
+    row, column = _checked_pixel(pixel, probe.size)
+    passed = _windows_passed(probe, row, column)
 
-    def look(block: Block, tokens: Tensor) -> None:
-        # Only windows that the flow can pass are kept, heads averaged.
-        windows = reached[block]
+    def mean_of_heads(block: Block, tokens: Tensor) -> Tensor:
+        windows = passed[block]  # those that the flow can pass, not all
         side = windows.rows.shape[1] ** 2
         mean = torch.empty(len(windows.kinds), side, side)
-        for some, weights in matrices(block, tokens, windows):
+        for some, weights in attention_matrices(block, tokens, windows):
             mean[some] = weights.mean(1).cpu()
-        kept[block] = mean
+        return mean
 
-    run(seen, {block: [Before(look)] for block in seen.blocks}, last=seen.blocks[-1])
-    flow = torch.zeros(seen.padded)
+    means = probe.collect(range(len(probe.blocks)), mean_of_heads)
+    flow = torch.zeros(probe.padded)
     flow[row, column] = 1.0
     steps = []
-    for block in reversed(seen.blocks):
-        flow = _back(flow, kept.pop(block), reached[block], residual)
-        steps.append(fold(flow, seen.size))
+    for block in reversed(probe.blocks):
+        flow = _flow_back(flow, means.pop(), passed[block], residual)
+        steps.append(fold(flow, probe.size))
     return torch.stack(steps[::-1])
 
 
-def _reach(seen: Subject, row: int, column: int) -> dict[Block, Windows]:
-    """The windows of each layer that information passes on its way to a token."""
-    tokens = torch.zeros(seen.padded, dtype=torch.bool)
+def _windows_passed(probe: Probe, row: int, column: int) -> dict[Block, Windows]:
+    """Windows of each layer that information passes on its way to a token."""
+    tokens = torch.zeros(probe.padded, dtype=torch.bool)
     tokens[row, column] = True
     passed: dict[Block, Windows] = {}
-    for block in reversed(seen.blocks):
-        windows = windows_over(block, tokens)
+    for block in reversed(probe.blocks):
+        windows = windows_covering(block, tokens)
         tokens[windows.rows[:, :, None], windows.columns[:, None, :]] = True
         passed[block] = windows
     return passed
 
 
-def _back(flow: Tensor, mean: Tensor, windows: Windows, residual: float) -> Tensor:
-    """The flow (H', W') at a layer's input that makes the flow at its output."""
+def _flow_back(flow: Tensor, mean: Tensor, windows: Windows, residual: float) -> Tensor:
+    """Carry the flow (H', W') at a layer's output back to its input."""
     rows, columns = windows.rows[:, :, None], windows.columns[:, None, :]
     gathered = torch.einsum("nq,nqk->nk", flow[rows, columns].flatten(1), mean)
     before = residual * flow

@@ -1,4 +1,4 @@
-"""Which pixels of the input a patch of the output comes from.
+"""Attribution: local attribution maps (LAM), diffusion index, effective receptive field.
 
 Source: local attribution maps and the diffusion index after Gu and Dong, "Interpreting
 Super-Resolution Networks with Local Attribution Maps" (arXiv 2011.11036), sections 3 and 4, with
@@ -26,7 +26,7 @@ from torch.nn import functional as F
 from swin2sr.config import RestorationConfig
 from swin2sr.errors import ConfigError, KindError
 from swin2sr.inference.tiling import exact_margin
-from swin2sr.inspect.hooks import Subject, evaluating, subject
+from swin2sr.inspect.hooks import Probe, evaluation_mode
 
 STEPS, SIGMA, KERNEL = 50, 1.2, 9  # of the blur path, as published
 _NEVER_ZERO = 1e-5  # added to the deviation, as published
@@ -35,7 +35,7 @@ _GINI_OFFSET = 1e-7  # added to every value, as published
 
 @dataclass(frozen=True)
 class Attribution:
-    """Where a patch of the output comes from.
+    """Attribution of a patch of the output to the pixels of the input.
 
     Attributes:
         map: (H, W) float32 over the input, 0..1: how strongly a pixel is involved.
@@ -78,7 +78,8 @@ def local_attribution(
         ``Attribution``.
     Raises:
         ConfigError: a box outside the output, or settings that make no path.
-        KindError, ImageError: as ``subject``; KindError for a network without head.
+        KindError: a model of another kind, or a trunk without head.
+        ImageError: a picture that cannot be used.
     """
     work = attribution_steps(model, image, box, steps, sigma, kernel)
     while True:
@@ -99,10 +100,10 @@ def attribution_steps(
     sigma: float = SIGMA,
     kernel: int = KERNEL,
 ) -> Generator[int, None, Attribution]:
-    """``local_attribution`` for callers that do something else between its steps.
+    """Steps of ``local_attribution``, for callers that do something else between them.
 
     Args:
-        model, image, box, steps, sigma, kernel: as ``local_attribution``; looked at when the first
+        model, image, box, steps, sigma, kernel: as ``local_attribution``; checked when the first
             step is asked for.
     Yields:
         Steps done, 1 to ``steps``.
@@ -111,13 +112,13 @@ def attribution_steps(
     Raises:
         As ``local_attribution``.
     """
-    seen = _with_head(model, image)
-    x, y, side = _checked_box(box, seen)
+    probe = _probe_with_head(model, image)
+    x, y, side = _checked_box(box, probe)
     if steps < 1 or kernel < 1 or kernel % 2 == 0 or not sigma > 0:
         raise ConfigError("steps and kernel must be at least 1, kernel odd and sigma positive.")
-    signed = torch.zeros_like(seen.pixels)
-    part = _surroundings(seen, _with_neighbours((x, y, side)))
-    for done, (picture, change) in enumerate(_path(seen.pixels, steps, sigma, kernel), 1):
+    signed = torch.zeros_like(probe.pixels)
+    part = _surroundings(probe, _with_neighbours((x, y, side)))
+    for done, (picture, change) in enumerate(_path(probe.pixels, steps, sigma, kernel), 1):
         gradient = _gradient(part, picture, lambda patch: _detail(patch).sum())
         part.put(signed, gradient * part.take(change) / steps)
         yield done
@@ -130,7 +131,7 @@ def attribution_steps(
 def effective_receptive_field(
     model: Any, image: Any, pixel: tuple[int, int] | None = None
 ) -> Tensor:
-    """How strongly each pixel of the input moves one pixel of the output, to first order.
+    """Effective receptive field: how strongly each input pixel moves one pixel of the output.
 
     Args:
         model, image: as ``local_attribution``.
@@ -141,20 +142,20 @@ def effective_receptive_field(
     Raises:
         As ``local_attribution``.
     """
-    seen = _with_head(model, image)
-    scale = seen.trunk.config.upscale
-    height, width = (side * scale for side in seen.size)
+    probe = _probe_with_head(model, image)
+    scale = probe.trunk.config.upscale
+    height, width = (side * scale for side in probe.size)
     x, y = pixel if pixel is not None else (width // 2, height // 2)
-    x, y, _ = _checked_box((x, y, 1), seen)
-    part = _surroundings(seen, (x, y, 1))
-    field = torch.zeros_like(seen.pixels)
-    part.put(field, _gradient(part, seen.pixels, torch.sum).abs())
+    x, y, _ = _checked_box((x, y, 1), probe)
+    part = _surroundings(probe, (x, y, 1))
+    field = torch.zeros_like(probe.pixels)
+    part.put(field, _gradient(part, probe.pixels, torch.sum).abs())
     total = field[0].sum(0)
     return (total / total.max().clamp_min(1e-30)).cpu()
 
 
 def diffusion_index(values: Tensor) -> float:
-    """How evenly values are spread over their places, 0 (one has all) to 100 (all are equal).
+    """Diffusion index: how evenly values are spread, 0 (one place has all) to 100 (all equal).
 
     Args:
         values: not negative, of any shape.
@@ -169,7 +170,7 @@ def diffusion_index(values: Tensor) -> float:
 def attribution_cost(
     config: RestorationConfig, size: tuple[int, int], box: tuple[int, int, int]
 ) -> tuple[int, int]:
-    """What each step of ``local_attribution`` takes.
+    """Cost of each step of ``local_attribution``, in pixels and memory.
 
     Args:
         config: of the network.
@@ -191,27 +192,27 @@ def attribution_cost(
 
 
 def _with_neighbours(box: tuple[int, int, int]) -> tuple[int, int, int]:
-    """The detail of a patch's last pixels is the step to their neighbours."""
+    """Extend a patch by a pixel: the detail of its last ones is the step to their neighbours."""
     x, y, side = box
     return x, y, side + 1
 
 
-def _with_head(model: Any, image: Any) -> Subject:
-    seen = subject(model, image)
-    if seen.network is None:
+def _probe_with_head(model: Any, image: Any) -> Probe:
+    probe = Probe.of(model, image)
+    if probe.network is None:
         raise KindError(
             "A trunk has no output to trace back.",
             remedy="Give the network with its head, or an Upscaler.",
         )
-    return seen
+    return probe
 
 
-def _checked_box(box: tuple[int, int, int], seen: Subject) -> tuple[int, int, int]:
+def _checked_box(box: tuple[int, int, int], probe: Probe) -> tuple[int, int, int]:
     try:
         x, y, side = (int(value) for value in box)
     except (TypeError, ValueError):
         raise ConfigError(f"box must be (x, y, side), three whole numbers, got {box!r}.") from None
-    height, width = (length * seen.trunk.config.upscale for length in seen.size)
+    height, width = (length * probe.trunk.config.upscale for length in probe.size)
     if not (side >= 1 and 0 <= x <= width - side and 0 <= y <= height - side):
         raise ConfigError(f"The box {(x, y, side)} is not inside the output of {width}x{height}.")
     return x, y, side
@@ -219,7 +220,7 @@ def _checked_box(box: tuple[int, int, int], seen: Subject) -> tuple[int, int, in
 
 @dataclass(frozen=True)
 class _Part:
-    """The input that a patch of the output can depend on.
+    """Part of the input that a patch of the output can depend on.
 
     Attributes:
         rows, columns: of the input.
@@ -234,24 +235,24 @@ class _Part:
     patch: tuple[slice, slice]
 
     def take(self, pixels: Tensor) -> Tensor:
-        """Its pixels."""
+        """Cut the part out of the input."""
         return pixels[:, :, self.rows, self.columns]
 
     def put(self, whole: Tensor, values: Tensor) -> None:
-        """Add values to its place."""
+        """Add values to the part's place in the input."""
         whole[:, :, self.rows, self.columns] += values
 
 
-def _surroundings(seen: Subject, box: tuple[int, int, int]) -> _Part:
-    """Cut on the window grid, so far from the patch that the cut does not matter."""
-    assert seen.network is not None
-    config, (x, y, side) = seen.trunk.config, box
-    spans = _spans(config, seen.size, box)
+def _surroundings(probe: Probe, box: tuple[int, int, int]) -> _Part:
+    """Cut the input on the window grid, so far from the patch that the cut does not matter."""
+    assert probe.network is not None
+    config, (x, y, side) = probe.trunk.config, box
+    spans = _spans(config, probe.size, box)
     patch = [
         slice(start - span.start * config.upscale, start - span.start * config.upscale + side)
         for start, span in zip((y, x), spans, strict=True)
     ]
-    return _Part(*spans, seen.network, seen.lock, (patch[0], patch[1]))
+    return _Part(*spans, probe.network, probe.lock, (patch[0], patch[1]))
 
 
 def _spans(
@@ -274,7 +275,7 @@ def _spans(
 def _gradient(part: _Part, picture: Tensor, objective: Callable[[Tensor], Tensor]) -> Tensor:
     """Gradient of a number made of the patch with respect to the part's pixels."""
     network = part.network
-    with part.lock, torch.enable_grad(), evaluating(network), _only_input(network):
+    with part.lock, torch.enable_grad(), evaluation_mode(network), _only_input(network):
         pixels = part.take(picture).detach().clone().requires_grad_()
         output = network(pixels).reconstruction
         (gradient,) = torch.autograd.grad(objective(output[:, :, *part.patch]), pixels)
@@ -283,7 +284,7 @@ def _gradient(part: _Part, picture: Tensor, objective: Callable[[Tensor], Tensor
 
 @contextmanager
 def _only_input(module: nn.Module) -> Iterator[None]:
-    """While it lasts, gradients are recorded for the input alone."""
+    """Record gradients for the input alone while the context lasts."""
     wanting = [parameter for parameter in module.parameters() if parameter.requires_grad]
     for parameter in wanting:
         parameter.requires_grad_(False)
@@ -302,7 +303,7 @@ def _detail(patch: Tensor) -> Tensor:
 
 
 def _path(pixels: Tensor, steps: int, sigma: float, side: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """(picture, derivative along the path) at each step from blurred to sharp."""
+    """Yield (picture, derivative along the path) at each step from blurred to sharp."""
     deviations = np.linspace(sigma, 0, steps + 1)
     blurred = _blur(pixels, gaussian(side, deviations[0]))
     for deviation in deviations[1:]:
@@ -312,7 +313,7 @@ def _path(pixels: Tensor, steps: int, sigma: float, side: int) -> Iterator[tuple
 
 
 def gaussian(side: int, deviation: float) -> Tensor:
-    """(side, side) float32 Gaussian that sums to 1; deviation 0 is the identity."""
+    """Gaussian kernel, (side, side) float32, that sums to 1; deviation 0 is the identity."""
     steps = np.arange(side) - side // 2
     line = np.exp(-(steps**2) / (2 * (deviation + _NEVER_ZERO) ** 2))
     kernel = np.outer(line, line)

@@ -1,4 +1,4 @@
-"""What the network makes of a picture on its way: feature maps by depth, and how they compare.
+"""Hidden states: feature maps by depth, their norms, colours, similarity and spectra.
 
 Source: linear CKA after Kornblith et al. (arXiv 1905.00414), section 3; the question of norms by
 depth is Swin Transformer V2's (arXiv 2111.09883), section 3.2, figure 2.
@@ -8,23 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from swin2sr.errors import ConfigError, JobError, ShapeError
-from swin2sr.inspect.hooks import After, Before, Subject, checked_choice, evaluating, run, subject
-from swin2sr.models.restoration import Trunk
+from swin2sr.inspect.hooks import (
+    PostHook,
+    PreHook,
+    Probe,
+    checked_indices,
+    evaluation_mode,
+    removing,
+)
 from swin2sr.nn.blocks import Block, Watcher
 
 MOST_BYTES = 4 * 1024**3  # of feature maps kept at once
-TOKENS = 4096  # looked at where every one would tell no more
+TOKENS = 4096  # sampled where every one would tell no more
 
 
 @dataclass(frozen=True)
 class HiddenStates:
-    """Feature maps by depth.
+    """Hidden states: feature maps by depth.
 
     Attributes:
         maps: (depth, H, W, C) float32, over the picture (what lies on the padding is cut off).
@@ -38,7 +45,7 @@ class HiddenStates:
 def hidden_states(
     model: Any, image: Any, at: str = "groups", which: Sequence[int] | int | None = None
 ) -> HiddenStates:
-    """The network's feature maps.
+    """Hidden states of a network: its feature maps by depth.
 
     Args:
         model: an ``Upscaler``, a Swin2SR or SwinIR network, or its trunk.
@@ -52,20 +59,20 @@ def hidden_states(
     Raises:
         ConfigError: another word for ``at``, or a map that is not there.
         JobError: "over_budget" when the maps would take more than 4 GiB.
-        KindError, ImageError: as ``subject``.
+        KindError: a model of another kind. ImageError: a picture that cannot be used.
     """
-    seen = subject(model, image)
+    probe = Probe.of(model, image)
     if at == "groups":
-        count = len(seen.trunk.groups)
+        count = len(probe.trunk.groups)
         labels = ["first convolution", "embedding"]
         labels += [f"group {i + 1}" for i in range(count)] + ["end of the trunk"]
     elif at == "layers":
-        labels = ["embedding", *seen.labels]
+        labels = ["embedding", *probe.labels]
     else:
         raise ConfigError(f"at must be 'groups' or 'layers', got {at!r}.")
-    order = checked_choice("map", which, len(labels))
-    height, width = seen.size
-    needed = len(set(order)) * height * width * seen.trunk.config.embed_dim * 4
+    order = checked_indices("map", which, len(labels))
+    height, width = probe.size
+    needed = len(set(order)) * height * width * probe.trunk.config.embed_dim * 4
     if needed > MOST_BYTES:
         raise JobError(
             f"{len(set(order))} feature maps of {width}x{height} pixels take "
@@ -73,52 +80,49 @@ def hidden_states(
             code="over_budget",
             remedy="Choose fewer with 'which', or crop the picture.",
         )
-    kept: dict[int, Tensor] = {}
+    maps: dict[int, Tensor] = {}
 
-    def keep(index: int, tokens: Tensor) -> None:
+    def store(index: int, tokens: Tensor) -> None:
         if index in order:
-            kept[index] = tokens[0, :height, :width].float().cpu().clone()
+            maps[index] = tokens[0, :height, :width].float().cpu().clone()
 
     if at == "layers":
-        place = {block: index for index, block in enumerate(seen.blocks, 1)}
-        after = After(lambda block, tokens: keep(place[block], tokens))
-        watchers: dict[Block, list[Watcher]] = {block: [after] for block in seen.blocks}
-        watchers[seen.blocks[0]].append(Before(lambda _, tokens: keep(0, tokens)))
-        run(seen, watchers, last=seen.blocks[max(max(order), 1) - 1])
+        place = {block: index for index, block in enumerate(probe.blocks, 1)}
+        output = PostHook(lambda block, tokens: store(place[block], tokens))
+        hooks: dict[Block, list[Watcher]] = {block: [output] for block in probe.blocks}
+        hooks[probe.blocks[0]].append(PreHook(lambda _, tokens: store(0, tokens)))
+        probe.run(hooks, last=probe.blocks[max(max(order), 1) - 1])
     else:
-        _keep_groups(seen, keep)
-    maps = torch.stack([kept[index] for index in order])
-    return HiddenStates(maps, tuple(labels[index] for index in order))
+        _run_groups(probe, store)
+    return HiddenStates(
+        torch.stack([maps[index] for index in order]), tuple(labels[index] for index in order)
+    )
 
 
-def _keep_groups(seen: Subject, keep: Callable[[int, Tensor], None]) -> None:
+def _run_groups(probe: Probe, store: Callable[[int, Tensor], None]) -> None:
     """Run the trunk and hand over its maps, (1, H', W', C), as ``hidden_states`` numbers them."""
-    with seen.lock:
-        _run_with_hooks(seen.trunk, seen.pixels, keep)
+    trunk = probe.trunk
 
+    def first(module: nn.Module, given: Any, output: Tensor) -> None:
+        store(0, output.permute(0, 2, 3, 1))
 
-def _run_with_hooks(trunk: Trunk, pixels: Tensor, keep: Callable[[int, Tensor], None]) -> None:
-    handles = [
-        trunk.conv_first.register_forward_hook(
-            lambda _, given, made: keep(0, made.permute(0, 2, 3, 1))
-        ),
-        trunk.groups[0].register_forward_pre_hook(lambda _, given: keep(1, given[0])),
-    ]
-    for index, group in enumerate(trunk.groups, 2):
-        handles.append(
-            group.register_forward_hook(lambda _, given, made, index=index: keep(index, made[0]))
-        )
-    try:
-        with torch.inference_mode(), evaluating(trunk):
-            end = trunk.features(trunk.prepare(pixels)).last_hidden_state
-            keep(2 + len(trunk.groups), end.permute(0, 2, 3, 1))
-    finally:
-        for handle in handles:
-            handle.remove()
+    def group_output(index: int, module: nn.Module, given: Any, output: Any) -> None:
+        store(index, output[0])
+
+    with probe.lock, torch.inference_mode(), evaluation_mode(trunk):
+        handles = [
+            trunk.conv_first.register_forward_hook(first),
+            trunk.groups[0].register_forward_pre_hook(lambda _, given: store(1, given[0])),
+        ]
+        for index, group in enumerate(trunk.groups, 2):
+            handles.append(group.register_forward_hook(partial(group_output, index)))
+        with removing(handles):
+            end = trunk.features(trunk.prepare(probe.pixels)).last_hidden_state
+            store(2 + len(trunk.groups), end.permute(0, 2, 3, 1))
 
 
 def pca_pictures(*states: HiddenStates) -> list[Tensor]:
-    """Feature maps as colour pictures, in which a colour means the same everywhere.
+    """Principal components (PCA) of feature maps as colours that mean the same everywhere.
 
     One basis is found for all maps of one width together, each map centred and scaled to the same
     spread before, so that neither depth nor network decides; the three strongest directions are
@@ -149,14 +153,14 @@ def pca_pictures(*states: HiddenStates) -> list[Tensor]:
 
 
 def _standardised(maps: Tensor) -> Tensor:
-    """(depth, H, W, C) with each depth's channels centred and its overall spread 1."""
+    """Centre each depth's channels of (depth, H, W, C) and scale its overall spread to 1."""
     centred = maps - maps.mean((1, 2), keepdim=True)
     spread = centred.square().mean((1, 2, 3), keepdim=True).sqrt()
     return centred / spread.clamp_min(1e-12)
 
 
 def _sample(tokens: Tensor) -> Tensor:
-    """At most ``TOKENS`` of (depth, n, C) tokens, evenly spread, the same for every depth."""
+    """Sample at most ``TOKENS`` of (depth, n, C) tokens, evenly, the same for every depth."""
     count = tokens.shape[1]
     if count <= TOKENS:
         return tokens
@@ -165,17 +169,17 @@ def _sample(tokens: Tensor) -> Tensor:
 
 
 def channel_norms(states: HiddenStates) -> Tensor:
-    """Root mean square of every channel: (depth, C) float32."""
+    """Norms of the channels, their root mean squares: (depth, C) float32."""
     return states.maps.square().mean((1, 2)).sqrt()
 
 
 def token_norms(states: HiddenStates) -> Tensor:
-    """Root mean square of every token, over its channels: (depth, H, W) float32."""
+    """Norms of the tokens, root mean squares over their channels: (depth, H, W) float32."""
     return states.maps.square().mean(3).sqrt()
 
 
 def similarity(first: HiddenStates, second: HiddenStates) -> Tensor:
-    """Linear CKA between all pairs of depths.
+    """Similarity (linear CKA) between all pairs of depths.
 
     Args:
         first, second: of the same picture, of one or two networks.
@@ -202,7 +206,7 @@ def similarity(first: HiddenStates, second: HiddenStates) -> Tensor:
 
 @dataclass(frozen=True)
 class Spectrum:
-    """How much of what is added lies at which frequency.
+    """Power spectrum of what each step adds.
 
     Attributes:
         frequency: (bins,) cycles per pixel, 0 to 0.5.
@@ -216,7 +220,7 @@ class Spectrum:
 
 
 def added_spectrum(states: HiddenStates, bins: int = 32) -> Spectrum:
-    """The spectrum of what each step adds: of the difference between neighbouring maps.
+    """Power spectrum of what each step adds: of the difference between neighbouring maps.
 
     A Hann window is laid over the differences first, so that the border's jump does not count as
     high frequencies.
@@ -253,7 +257,7 @@ def added_spectrum(states: HiddenStates, bins: int = 32) -> Spectrum:
 
 
 def stream_growth(model: Any, image: Any) -> Tensor:
-    """How large the residual stream is after each layer: (layers + 1,) root mean squares.
+    """Residual stream by depth, its size after each layer: (layers + 1,) root mean squares.
 
     In a pre-norm network (SwinIR) every layer adds to the stream unbounded, and it grows with
     depth; with post-norm (Swin2SR) each layer adds vectors of a learned, fixed length (Swin V2,
@@ -262,14 +266,14 @@ def stream_growth(model: Any, image: Any) -> Tensor:
     Args:
         model, image: as ``hidden_states``; nothing is kept but one number a layer.
     """
-    seen = subject(model, image)
-    height, width = seen.size
+    probe = Probe.of(model, image)
+    height, width = probe.size
     sizes: list[Tensor] = []
 
     def measure(_: Block, tokens: Tensor) -> None:
         sizes.append(tokens[0, :height, :width].float().square().mean().sqrt().cpu())
 
-    watchers: dict[Block, list[Watcher]] = {block: [After(measure)] for block in seen.blocks}
-    watchers[seen.blocks[0]].insert(0, Before(measure))
-    run(seen, watchers)
+    hooks: dict[Block, list[Watcher]] = {block: [PostHook(measure)] for block in probe.blocks}
+    hooks[probe.blocks[0]].insert(0, PreHook(measure))
+    probe.run(hooks)
     return torch.stack(sizes)

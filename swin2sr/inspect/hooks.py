@@ -1,7 +1,7 @@
-"""What is looked at: the network inside whatever was given, and the picture as it sees it.
+"""Hooks on the blocks of a network, and the probe that runs it over a picture to see inside.
 
-A run made to look inside is an ordinary one without gradients; watchers are shown the map of tokens
-before and after each block, and nothing is kept but what they take.
+A probing run is an ordinary one without gradients; hooks are shown the map of tokens before or
+after each block, and nothing outlives the run but what they copy.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from swin2sr import images
 from swin2sr.config import RestorationConfig
@@ -24,23 +25,55 @@ from swin2sr.inference.upscaler import Upscaler
 from swin2sr.models.restoration import RestorationNetwork, Trunk
 from swin2sr.nn.blocks import Block, Watcher
 
-_ONE_AT_A_TIME = threading.RLock()  # for networks that nobody else knows to be in use
+_BARE_NETWORKS = threading.RLock()  # one probing run at a time, where no Upscaler brings its lock
 
 
-class _EnoughError(Exception):
-    """The run need not go on: all that was wanted has been seen."""
+class _EndOfRunError(Exception):
+    """All that was wanted has been shown: the run need not go on."""
 
 
 @dataclass(frozen=True)
-class Subject:
-    """A network and a picture in its form.
+class PreHook:
+    """Hook that is shown what goes into a block: the (B, H, W, dim) map, overwritten later."""
+
+    call: Callable[[Block, Tensor], None]
+
+    def before(self, block: Block, tokens: Tensor) -> None:
+        """Call with what goes in."""
+        self.call(block, tokens)
+
+    def after(self, block: Block, tokens: Tensor) -> None:
+        """Do nothing."""
+
+
+@dataclass(frozen=True)
+class PostHook:
+    """Hook that is shown what comes out of a block, as ``PreHook`` what goes in."""
+
+    call: Callable[[Block, Tensor], None]
+
+    def before(self, block: Block, tokens: Tensor) -> None:
+        """Do nothing."""
+
+    def after(self, block: Block, tokens: Tensor) -> None:
+        """Call with what comes out."""
+        self.call(block, tokens)
+
+
+def _end_run(block: Block, tokens: Tensor) -> None:
+    raise _EndOfRunError
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Network and picture ready for probing runs.
 
     Attributes:
         trunk: the network without its head.
         network: the network with its head, None for a bare trunk.
         pixels: (1, C, H, W) float32 in 0..1, on the network's device.
-        lock: held while the network runs, so that watchers see nobody else's pictures.
         blocks: its layers in order; a label such as "group 2, layer 3" for each in ``labels``.
+        lock: held while the network runs, so that hooks see nobody else's pictures.
     """
 
     trunk: Trunk
@@ -50,41 +83,96 @@ class Subject:
     labels: tuple[str, ...]
     lock: AbstractContextManager[Any]
 
+    @classmethod
+    def of(cls, model: Any, image: Any) -> Self:
+        """Make the probe of a model and a picture.
+
+        Args:
+            model: an ``Upscaler``, a restoration network (Swin2SR or SwinIR), or its trunk.
+            image: anything ``Upscaler`` takes; a network of one channel sees its brightness.
+        Raises:
+            KindError: a model of another kind. ImageError: a picture that cannot be used.
+        """
+        trunk, network = _trunk_and_network(model)
+        pixels = images.decode(image).pixels
+        if trunk.config.num_channels == 1:
+            pixels = brightness(pixels)[..., None]
+        planes = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))[None]
+        parameter = next(trunk.parameters())
+        lock = model.lock if isinstance(model, Upscaler) else _BARE_NETWORKS
+        blocks, labels = layers_of(trunk), layer_labels(trunk.config)
+        return cls(trunk, network, planes.to(parameter.device), blocks, labels, lock)
+
     @property
     def size(self) -> tuple[int, int]:
-        """(height, width) of the picture."""
+        """Size of the picture, (height, width)."""
         return self.pixels.shape[2], self.pixels.shape[3]
 
     @property
     def padded(self) -> tuple[int, int]:
-        """(height, width) of the maps of tokens, whole windows."""
+        """Size of the maps of tokens, (height, width), whole windows."""
         window = self.trunk.config.window_size
         height, width = (-(-side // window) * window for side in self.size)
         return height, width
 
+    def layer_indices(self, layers: Sequence[int] | int | None) -> list[int]:
+        """Check indices of layers, counted over all groups; None means all, negative from the end.
 
-def subject(model: Any, image: Any) -> Subject:
-    """The network inside ``model`` and ``image`` as it sees it.
+        Raises:
+            ConfigError: a layer that the network does not have.
+        """
+        return checked_indices("layer", layers, len(self.blocks))
 
-    Args:
-        model: an ``Upscaler``, a restoration network (Swin2SR or SwinIR), or its trunk.
-        image: anything ``Upscaler`` takes; a network of one channel sees its brightness.
-    Raises:
-        KindError: a model of another kind. ImageError: a picture that cannot be used.
-    """
-    trunk, network = _parts(model)
-    pixels = images.decode(image).pixels
-    if trunk.config.num_channels == 1:
-        pixels = brightness(pixels)[..., None]
-    planes = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))[None]
-    parameter = next(trunk.parameters())
-    lock = model.lock if isinstance(model, Upscaler) else _ONE_AT_A_TIME
-    layers, labels = layers_of(trunk), layer_labels(trunk.config)
-    return Subject(trunk, network, planes.to(parameter.device), layers, labels, lock)
+    def head_count(self, layers: Sequence[int]) -> int:
+        """Number of heads of some layers, given by their indices.
+
+        Raises:
+            ConfigError: the layers have different numbers of heads.
+        """
+        counts = {self.blocks[index].attention.heads for index in layers}
+        if len(counts) > 1:
+            raise ConfigError(
+                f"The layers chosen have different numbers of heads ({sorted(counts)}).",
+                remedy="Choose layers of one group.",
+            )
+        return counts.pop()
+
+    def run(self, hooks: Mapping[Block, Sequence[Watcher]], last: Block | None = None) -> None:
+        """Run the trunk over the picture, without gradients.
+
+        Args:
+            hooks: those of each block.
+            last: the block after which the run ends; None runs to the end.
+        """
+        everywhere = {block: [*several] for block, several in hooks.items()}
+        if last is not None:
+            everywhere.setdefault(last, []).append(PostHook(_end_run))
+        with self.lock, torch.inference_mode(), evaluation_mode(self.trunk), attached(everywhere):
+            try:
+                self.trunk.features(self.trunk.prepare(self.pixels))
+            except _EndOfRunError:
+                return
+
+    def collect(self, layers: Sequence[int], measure: Callable[[Block, Tensor], Any]) -> list[Any]:
+        """Run to the last of some layers and return what ``measure`` makes of each one's input.
+
+        Args:
+            layers: their indices, in the order of the answers; one may be asked for twice.
+            measure: given a block and the (1, H', W', dim) map that goes into it; called once a
+                block. It copies what it returns: the map is overwritten later.
+        """
+        blocks = [self.blocks[index] for index in sorted(set(layers))]
+        found: dict[Block, Any] = {}
+
+        def store(block: Block, tokens: Tensor) -> None:
+            found[block] = measure(block, tokens)
+
+        self.run({block: [PreHook(store)] for block in blocks}, last=blocks[-1])
+        return [found[self.blocks[index]] for index in layers]
 
 
 def layer_labels(config: RestorationConfig) -> tuple[str, ...]:
-    """What the layers are called, in order: "group 1, layer 1" and so on."""
+    """Labels of the layers, in order: "group 1, layer 1" and so on."""
     return tuple(
         f"group {group + 1}, layer {layer + 1}"
         for group, depth in enumerate(config.depths)
@@ -93,17 +181,17 @@ def layer_labels(config: RestorationConfig) -> tuple[str, ...]:
 
 
 def layers_of(model: Any) -> tuple[Block, ...]:
-    """The layers of the network inside ``model`` in order, over all groups.
+    """Layers of the network inside ``model`` in order, over all groups.
 
     Raises:
         KindError: a model of another kind.
     """
-    trunk, _ = _parts(model)
+    trunk, _ = _trunk_and_network(model)
     return tuple(part for part in trunk.groups.modules() if isinstance(part, Block))
 
 
-def _parts(model: Any) -> tuple[Trunk, RestorationNetwork | None]:
-    """The network without and with its head."""
+def _trunk_and_network(model: Any) -> tuple[Trunk, RestorationNetwork | None]:
+    """Return the network without and with its head."""
     inner = model.model if isinstance(model, Upscaler) else model
     if isinstance(inner, RestorationNetwork):
         return inner.trunk, inner
@@ -115,17 +203,26 @@ def _parts(model: Any) -> tuple[Trunk, RestorationNetwork | None]:
     )
 
 
-def chosen_layers(subject: Subject, layers: Sequence[int] | int | None) -> list[int]:
-    """Checked indices of layers, counted over all groups; None means all, negative from the end.
+def network_of(model: Any, lacking: str) -> RestorationNetwork:
+    """Return the network, with its head, inside an ``Upscaler`` or given as it is.
 
+    Args:
+        model: what was given.
+        lacking: what a model of another kind does not have, for the message: "groups to ablate".
     Raises:
-        ConfigError: a layer that the network does not have.
+        KindError: a model of another kind.
     """
-    return checked_choice("layer", layers, len(subject.blocks))
+    inner = model.model if isinstance(model, Upscaler) else model
+    if isinstance(inner, RestorationNetwork):
+        return inner
+    raise KindError(
+        f"{type(inner).__name__} has no {lacking}.",
+        remedy="Give an Upscaler, or a Swin2SR or SwinIR network.",
+    )
 
 
-def checked_choice(what: str, asked: Sequence[int] | int | None, count: int) -> list[int]:
-    """Indices below ``count``; None means all, a negative one counts from the end.
+def checked_indices(what: str, asked: Sequence[int] | int | None, count: int) -> list[int]:
+    """Check indices below ``count``; None means all, a negative one counts from the end.
 
     Raises:
         ConfigError: an index out of range, or none at all.
@@ -142,20 +239,30 @@ def checked_choice(what: str, asked: Sequence[int] | int | None, count: int) -> 
 
 
 @contextmanager
-def watching(watchers: Mapping[Block, Sequence[Watcher]]) -> Iterator[None]:
-    """Show each block's maps to its watchers while the context lasts."""
-    for block, several in watchers.items():
+def attached(hooks: Mapping[Block, Sequence[Watcher]]) -> Iterator[None]:
+    """Attach hooks to blocks while the context lasts."""
+    for block, several in hooks.items():
         block.watchers.extend(several)
     try:
         yield
     finally:
-        for block, several in watchers.items():
-            for watcher in several:
-                block.watchers.remove(watcher)
+        for block, several in hooks.items():
+            for hook in several:
+                block.watchers.remove(hook)
 
 
 @contextmanager
-def evaluating(module: nn.Module) -> Iterator[None]:
+def removing(handles: Sequence[RemovableHandle]) -> Iterator[None]:
+    """Remove hooks of torch modules when the context ends."""
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextmanager
+def evaluation_mode(module: nn.Module) -> Iterator[None]:
     """Evaluation mode while the context lasts, every part's own mode afterwards."""
     modes = {part: part.training for part in module.modules()}
     module.eval()
@@ -164,62 +271,3 @@ def evaluating(module: nn.Module) -> Iterator[None]:
     finally:
         for part, mode in modes.items():
             part.training = mode
-
-
-def run(
-    subject: Subject, watchers: Mapping[Block, Sequence[Watcher]], last: Block | None = None
-) -> None:
-    """Run the trunk over the picture, without gradients.
-
-    Args:
-        subject: what to run.
-        watchers: who is shown the maps of which block.
-        last: the block after which the run ends; None runs to the end.
-    """
-    everyone = {block: [*several] for block, several in watchers.items()}
-    if last is not None:
-        everyone.setdefault(last, []).append(_Stop())
-    with subject.lock, torch.inference_mode(), evaluating(subject.trunk), watching(everyone):
-        try:
-            subject.trunk.features(subject.trunk.prepare(subject.pixels))
-        except _EnoughError:
-            return
-
-
-class _Stop:
-    """Ends a run after a block."""
-
-    def before(self, block: Block, tokens: Tensor) -> None:
-        """Nothing to do."""
-
-    def after(self, block: Block, tokens: Tensor) -> None:
-        """Enough."""
-        raise _EnoughError
-
-
-@dataclass(frozen=True)
-class Before:
-    """A watcher of what goes into a block."""
-
-    look: Callable[[Block, Tensor], None]
-
-    def before(self, block: Block, tokens: Tensor) -> None:
-        """Look."""
-        self.look(block, tokens)
-
-    def after(self, block: Block, tokens: Tensor) -> None:
-        """Nothing to see."""
-
-
-@dataclass(frozen=True)
-class After:
-    """A watcher of what comes out of a block."""
-
-    look: Callable[[Block, Tensor], None]
-
-    def before(self, block: Block, tokens: Tensor) -> None:
-        """Nothing to see."""
-
-    def after(self, block: Block, tokens: Tensor) -> None:
-        """Look."""
-        self.look(block, tokens)

@@ -1,4 +1,4 @@
-"""What attention weighs before its softmax: content and position, and what token length does to it.
+"""Attention logits, before the softmax: content and position, and what token length does to them.
 
 In Swin the product of a query and a key grows with both their lengths; a norm before the attention
 (pre-norm) keeps the tokens' own length out of it. Swin V2 has no norm there and divides the product
@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 
 from swin2sr.errors import ConfigError
-from swin2sr.inspect.attention import windows_over
-from swin2sr.inspect.hooks import Before, chosen_layers, run, subject
+from swin2sr.inspect.attention import windows_covering
+from swin2sr.inspect.hooks import Probe, removing
 from swin2sr.nn.blocks import Block
 from swin2sr.nn.linear import linear
 
@@ -29,7 +29,7 @@ VISIBLE = -50.0  # masks lie below it, position biases above
 
 @dataclass(frozen=True)
 class LogitStatistics:
-    """What the softmax of each head is given, over all windows of a picture.
+    """Statistics of the logits that the softmax of each head is given, over a picture's windows.
 
     Attributes:
         largest: (layers, heads) float64, the largest absolute product of a query and a key, as it
@@ -52,7 +52,7 @@ class LogitStatistics:
 
 
 class _Sums:
-    """What is added up of one layer, (heads,) float64 each."""
+    """Sums over the queries of one layer, (heads,) float64 each."""
 
     def __init__(self, heads: int) -> None:
         self.largest, self.content, self.position, self.peak = torch.zeros(
@@ -73,7 +73,7 @@ class _Sums:
 
 
 def _spread(values: Tensor, visible: Tensor) -> Tensor:
-    """Root mean square around the mean of the visible keys: (..., N, N) -> (..., N)."""
+    """Standard deviation over the visible keys: (..., N, N) -> (..., N)."""
     count = visible.sum(-1)
     mean = (values * visible).sum(-1) / count
     return (((values - mean[..., None]) * visible).square().sum(-1) / count).sqrt()
@@ -82,7 +82,7 @@ def _spread(values: Tensor, visible: Tensor) -> Tensor:
 def attention_logits(
     model: Any, image: Any, layers: Sequence[int] | int | None = None
 ) -> LogitStatistics:
-    """What the softmax of each head is given.
+    """Statistics of the attention logits, per layer and head.
 
     Args:
         model: an ``Upscaler``, a Swin2SR or SwinIR network, or its trunk.
@@ -92,29 +92,22 @@ def attention_logits(
         ``LogitStatistics``.
     Raises:
         ConfigError: a layer that is not there, or layers with different numbers of heads.
-        KindError, ImageError: as ``subject``.
+        KindError: a model of another kind. ImageError: a picture that cannot be used.
     """
-    seen = subject(model, image)
-    order = chosen_layers(seen, layers)
-    blocks = [seen.blocks[i] for i in order]
-    if len({block.attention.heads for block in blocks}) > 1:
-        raise ConfigError(
-            "The layers chosen have different numbers of heads.",
-            remedy="Choose layers of one kind.",
-        )
-    sums = {block: _Sums(block.attention.heads) for block in blocks}
-    with seen.lock:
+    probe = Probe.of(model, image)
+    order = probe.layer_indices(layers)
+    heads = probe.head_count(order)
+    blocks = [probe.blocks[index] for index in order]
+    sums = {block: _Sums(heads) for block in blocks}
+    with probe.lock:
         handles = [
             block.attention.attend.register_forward_pre_hook(
                 lambda module, given, mine=mine: mine.add(module.scale, given)
             )
             for block, mine in sums.items()
         ]
-        try:
-            run(seen, {}, last=seen.blocks[max(order)])
-        finally:
-            for handle in handles:
-                handle.remove()
+        with removing(handles):
+            probe.run({}, last=probe.blocks[max(order)])
     found = [sums[block] for block in blocks]
     return LogitStatistics(
         largest=torch.stack([one.largest for one in found]),
@@ -122,12 +115,12 @@ def attention_logits(
         content=torch.stack([one.content / one.queries for one in found]),
         position=torch.stack([one.position / one.queries for one in found]),
         peak=torch.stack([one.peak / one.queries for one in found]),
-        labels=tuple(seen.labels[i] for i in order),
+        labels=tuple(probe.labels[index] for index in order),
     )
 
 
 def _bound(block: Block) -> Tensor:
-    """(heads,) float64 temperatures of cosine attention, infinite for dot products."""
+    """Temperatures of cosine attention, (heads,) float64; infinite for dot products."""
     heads = block.attention.heads
     with torch.no_grad():
         lengths = block.attention.constants().lengths
@@ -139,7 +132,7 @@ def _bound(block: Block) -> Tensor:
 def entropy_by_scale(
     model: Any, image: Any, layer: int, factors: Sequence[float], *, shielded: bool = True
 ) -> Tensor:
-    """How evenly a layer attends when the tokens that reach it are made longer or shorter.
+    """Entropy of a layer's attention when the tokens that reach it are made longer or shorter.
 
     Args:
         model, image: as ``attention_logits``.
@@ -152,24 +145,22 @@ def entropy_by_scale(
         (factors, heads) float64, mean entropy in bits; log2(window^2) is even attention.
     Raises:
         ConfigError: a layer that is not there, or a factor that is not positive.
-        KindError, ImageError: as ``subject``.
+        KindError: a model of another kind. ImageError: a picture that cannot be used.
     """
     if not factors or not all(0 < factor < math.inf for factor in factors):
         raise ConfigError(f"factors must be positive numbers, got {list(factors)}.")
-    seen = subject(model, image)
-    (index,) = chosen_layers(seen, layer)
-    block, kept = seen.blocks[index], list[Tensor]()
-    look = Before(lambda _, tokens: kept.append(tokens.clone()))
-    run(seen, {block: [look]}, last=block)
-    entropy = partial(_entropy, block, kept[0], shielded=shielded)
-    with seen.lock, torch.inference_mode():
+    probe = Probe.of(model, image)
+    (index,) = probe.layer_indices(layer)
+    (tokens,) = probe.collect([index], lambda _, tokens: tokens.clone())
+    entropy = partial(_entropy, probe.blocks[index], tokens, shielded=shielded)
+    with probe.lock, torch.inference_mode():
         return torch.stack([entropy(factor) for factor in factors]).cpu()
 
 
 def _entropy(block: Block, tokens: Tensor, factor: float, *, shielded: bool) -> Tensor:
-    """(heads,) mean entropy in bits over a (1, H, W, dim) map times ``factor``."""
+    """Mean entropy in bits, (heads,), over a (1, H, W, dim) map times ``factor``."""
     attention = block.attention
-    windows = windows_over(block, torch.ones(tokens.shape[1:3], dtype=torch.bool))
+    windows = windows_covering(block, torch.ones(tokens.shape[1:3], dtype=torch.bool))
     total = tokens.new_zeros(attention.heads, dtype=torch.float64)
     constants = attention.constants()
     for kind in windows.kinds.unique().tolist():

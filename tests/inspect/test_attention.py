@@ -1,4 +1,4 @@
-"""Whom a pixel attends to: sums, places, frames, and a naive witness."""
+"""Attention maps: sums, places, frames, all windows at once, and a naive witness."""
 
 from __future__ import annotations
 
@@ -12,8 +12,14 @@ from torch import Tensor
 
 from swin2sr import Upscaler
 from swin2sr.errors import ConfigError, KindError
-from swin2sr.inspect import attention_statistics, attention_to, pixel_statistics, rollout
-from swin2sr.inspect.attention import fold, windows_over
+from swin2sr.inspect import (
+    attention_statistics,
+    attention_to,
+    pixel_statistics,
+    rollout,
+    window_attention,
+)
+from swin2sr.inspect.attention import fold, windows_covering
 from swin2sr.models import RestorationModel
 from tests.inspect.networks import NETWORKS, make, picture
 
@@ -207,7 +213,7 @@ def test_windows_cover_what_was_asked_once() -> None:
     block = make().trunk.groups[0].blocks[1]
     mask = torch.zeros(24, 32, dtype=torch.bool)
     mask[0, 0] = mask[23, 31] = mask[12, 12] = mask[13, 13] = True
-    windows = windows_over(block, mask)
+    windows = windows_covering(block, mask)
     assert len(windows.kinds) == 2  # the two corners meet in one wrapped window
     assert sorted(windows.kinds.tolist()) == [0, 3]
     covered = torch.zeros(24, 32, dtype=torch.long)
@@ -257,3 +263,45 @@ def test_statistics_of_a_pixel_have_known_ends() -> None:
     distance, entropy = pixel_statistics(maps, (0, 6))
     assert distance[0, 0] == pytest.approx(5.0)
     assert entropy[0].tolist() == pytest.approx([0.0, 6.0])
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("place", [None, (0, 7)])
+def test_window_attention_is_the_sum_of_what_each_window_gives(
+    network: str, place: tuple[int, int] | None
+) -> None:
+    model, image = make(network), picture(16, 24)
+    maps = window_attention(model, image, place=place)
+    assert maps.shape == (4, 2, 16, 24)
+    x, y = place or (4, 4)
+    for layer, shift in ((0, 0), (3, 4)):
+        wanted = torch.zeros(2, 16, 24)
+        for top in (0, 8):
+            for left in (0, 8, 16):
+                pixel = ((left + x + shift) % 24, (top + y + shift) % 16)
+                wanted += attention_to(model, image, pixel, layers=layer)[0]
+        torch.testing.assert_close(maps[layer], wanted, rtol=0, atol=1e-6)
+
+
+def test_window_attention_is_of_the_layers_and_heads_asked_for() -> None:
+    model, image = make(), picture(16, 16)
+    whole = window_attention(model, image)
+    some = window_attention(model, image, layers=[2, 0], heads=-1)
+    torch.testing.assert_close(some, whole[[2, 0]][:, 1:], rtol=0, atol=0)
+
+
+def test_window_attention_keeps_every_windows_sum_on_the_padding() -> None:
+    maps = window_attention(make(), picture(13, 21))
+    assert maps.shape == (4, 2, 13, 21)
+    torch.testing.assert_close(maps.sum((2, 3)), torch.full((4, 2), 6.0))
+
+
+def test_window_attention_refuses_what_is_not_there() -> None:
+    model, image = make(), picture(16, 16)
+    for wrong in ({"place": (8, 0)}, {"place": (0, -1)}, {"layers": 4}, {"heads": 2}):
+        with pytest.raises(ConfigError):
+            window_attention(model, image, **wrong)
+    with pytest.raises(ConfigError, match="different numbers"):
+        window_attention(make(num_heads=(2, 3)), image)
+    with pytest.raises(KindError):
+        window_attention(torch.nn.Identity(), image)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 
-from swin2sr.errors import ConfigError
-from swin2sr.inspect import position_bias
-from tests.inspect.networks import NETWORKS, make
+from swin2sr import Upscaler
+from swin2sr.errors import ConfigError, KindError
+from swin2sr.inspect import position_bias, with_window
+from swin2sr.inspect.hooks import layers_of
+from tests.inspect.networks import NETWORKS, make, picture
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -56,3 +59,59 @@ def test_wrong_layers_and_windows_are_refused() -> None:
     for window in (0, -1, 2.5, True):
         with pytest.raises(ConfigError, match="window"):
             position_bias(make(), 0, window)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_with_its_own_window_a_network_is_the_same(network: str) -> None:
+    model = make(network)
+    pixels = torch.from_numpy(picture(24, 20)).permute(2, 0, 1)[None] / 255
+    with torch.inference_mode():
+        torch.testing.assert_close(
+            with_window(model, 8)(pixels).reconstruction, model(pixels).reconstruction
+        )
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("window", [4, 16])
+def test_in_another_window_biases_are_those_asked_for(network: str, window: int) -> None:
+    model = make(network)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    changed = with_window(Upscaler(model), window)
+    assert changed.config.window_size == window
+    assert {block.attention.shift for block in layers_of(changed)} == {0, window // 2}
+    for layer in (0, 3):
+        wanted = position_bias(model, layer, window)
+        added = layers_of(changed)[layer].attention.constants().bias[0]
+        for query, key in ((0, 0), (0, window**2 - 1), (window + 1, 2), (5, window * 2)):
+            down, right = query // window - key // window, query % window - key % window
+            torch.testing.assert_close(
+                added[:, query, key], wanted[:, window - 1 + down, window - 1 + right]
+            )
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(value, before[name], rtol=0, atol=0)
+    theirs = dict(changed.named_parameters())
+    same = [name for name in before if name in theirs and theirs[name].shape == before[name].shape]
+    assert len(same) > 20
+    for name in same:
+        torch.testing.assert_close(theirs[name].detach(), before[name], rtol=0, atol=0)
+
+
+def test_a_larger_window_sees_further() -> None:
+    model = make("swinir")
+    pixels = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    pixels.requires_grad_()
+    reach = []
+    for network in (model, with_window(model, 16)):
+        tokens = network.trunk.features(network.trunk.prepare(pixels)).last_hidden_state
+        (gradient,) = torch.autograd.grad(tokens[0, :, 0, 0].sum(), pixels)
+        reach.append(int((gradient[0].abs().sum(0) > 0).sum()))
+    assert reach[1] > reach[0]
+
+
+def test_windows_that_cannot_be_and_other_models_are_refused() -> None:
+    for window in (1, 64, 0, 2.5, True):
+        with pytest.raises(ConfigError, match="from 2 to 63"):
+            with_window(make(), window)  # type: ignore[arg-type]
+    for other in (nn.Linear(1, 1), make().trunk):
+        with pytest.raises(KindError, match="windows"):
+            with_window(other, 8)
