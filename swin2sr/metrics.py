@@ -134,6 +134,23 @@ def blocking_effect(plane: np.ndarray) -> float:
     return max(0.0, float(excess)) * math.log2(_BLOCK) / math.log2(min(height, width))
 
 
+def largest_window(plane: np.ndarray, height: int, width: int) -> tuple[int, int, float]:
+    """Integral-image search for the window with the largest mean, such as the largest error.
+
+    Args:
+        plane: (H, W), not empty.
+        height, width: of the window; that of the plane where it is smaller.
+    Returns:
+        Top and left of the window, the first of equals row by row, and its mean.
+    """
+    height, width = min(height, plane.shape[0]), min(width, plane.shape[1])
+    sums = np.pad(plane.cumsum(0, dtype=np.float64).cumsum(1), ((1, 0), (1, 0)))
+    totals = sums[height:, width:] - sums[:-height, width:] - sums[height:, :-width]
+    totals += sums[:-height, :-width]
+    top, left = np.unravel_index(int(totals.argmax()), totals.shape)
+    return int(top), int(left), float(totals[top, left]) / (height * width)
+
+
 def _decibel(error: float) -> float:
     return math.inf if error == 0 else 10 * math.log10(PEAK**2 / error)
 

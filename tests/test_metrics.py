@@ -15,7 +15,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from swin2sr.errors import ConfigError, KindError, ShapeError
 from swin2sr.images.degradations import Jpeg
 from swin2sr.images.resize import imresize
-from swin2sr.metrics import blocking_effect, luma, psnr, psnr_b, ssim
+from swin2sr.metrics import blocking_effect, largest_window, luma, psnr, psnr_b, ssim
 
 Metric = Callable[..., float]
 
@@ -229,3 +229,21 @@ def test_what_is_no_image_raises() -> None:
         ssim(noise(10, 20), noise(10, 20))
     with pytest.raises(ShapeError, match="16 pixels"):
         psnr_b(noise(15, 20), noise(15, 20))
+
+
+@pytest.mark.parametrize("size", [(5, 3), (1, 1), (32, 40), (99, 7)])
+def test_the_largest_window_is_that_of_a_loop(size: tuple[int, int]) -> None:
+    plane = noise()[..., 0].astype(np.float32)
+    height, width = min(size[0], 32), min(size[1], 40)
+    means = {
+        (top, left): plane[top : top + height, left : left + width].mean(dtype=np.float64)
+        for top in range(33 - height)
+        for left in range(41 - width)
+    }
+    top, left, mean = largest_window(plane, *size)
+    assert mean == pytest.approx(max(means.values()))
+    assert means[top, left] == pytest.approx(mean)
+
+
+def test_of_equal_windows_the_first_counts() -> None:
+    assert largest_window(np.ones((8, 8)), 3, 3) == (0, 0, 1.0)

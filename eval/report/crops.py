@@ -46,7 +46,7 @@ def most_different(
             continue
         distance = np.abs(pair[0].astype(np.float64) - pair[1])
         plane = distance if distance.ndim == 2 else distance.mean(axis=2)
-        found.append(_window(image, plane))
+        found.append(Window(image, *metrics.largest_window(plane, SIDE, SIDE)))
     return sorted(found, key=lambda window: (-window.difference, window.image))[:count]
 
 
@@ -74,18 +74,6 @@ def row(out: Path, cells: Sequence[Cell], window: Window) -> list[Crop]:
             psnr = metrics.psnr(part, wanted, channel="rgb")
             crops.append(Crop(f"{cell.model}\n{psnr:.2f} dB here", part))
     return crops
-
-
-def _window(image: str, plane: np.ndarray) -> Window:
-    """The window of a (H, W) plane with the largest mean, by a table of sums."""
-    height, width = (min(SIDE, side) for side in plane.shape)
-    sums = np.pad(plane.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
-    totals = (sums[height:, width:] - sums[:-height, width:] - sums[height:, :-width]) + sums[
-        :-height, :-width
-    ]
-    top, left = np.unravel_index(int(totals.argmax()), totals.shape)
-    mean = float(totals[top, left]) / (height * width)
-    return Window(image, int(top), int(left), mean)
 
 
 def _cut(pixels: np.ndarray, window: Window) -> np.ndarray:

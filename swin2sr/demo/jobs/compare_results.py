@@ -225,15 +225,12 @@ def most_different(comparison: object, side: object) -> tuple[float, float]:
         grey = _open(str(result.file)).convert("L")
         low, high = ImageChops.darker(low, grey), ImageChops.lighter(high, grey)
     spread = np.asarray(ImageChops.difference(high, low).reduce(step), dtype=np.float64)
-    # Sums over windows of 4 x 4 of these cells, or what there is, by a table of sums.
+    # Windows of 4 x 4 of these cells, or what there is.
     rows, columns = (min(4, length) for length in spread.shape)
-    sums = np.pad(spread.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
-    totals = sums[rows:, columns:] - sums[:-rows, columns:] - sums[rows:, :-columns]
-    totals += sums[:-rows, :-columns]
-    top, left = np.unravel_index(int(totals.argmax()), totals.shape)
+    top, left, _ = metrics.largest_window(spread, rows, columns)
     across = 100 * (left + columns / 2) * step / width
     down = 100 * (top + rows / 2) * step / height
-    return round(min(100.0, float(across)), 1), round(min(100.0, float(down)), 1)
+    return round(min(100.0, across), 1), round(min(100.0, down), 1)
 
 
 def _kept(comparison: object) -> Comparison:
