@@ -33,6 +33,7 @@ from swin2sr.errors import Swin2SRError
 from swin2sr.filesystem import write_bytes
 from swin2sr.inference.hardware import prepare_process
 from swin2sr.inference.upscaler import Upscaler
+from swin2sr.plots import png
 
 SIDES = (64, 128, 256, 512, 1024, 2048)
 WAYS = ("whole", "tiles")
@@ -147,7 +148,7 @@ def _draw(points: Sequence[Point], out: Path) -> None:
         }
         if curves:
             figure = plots.scaling(curves, labels, "input pixels", unit)
-            write_bytes(out / f"scaling_{name}.png", plots.png(figure))
+            write_bytes(out / f"scaling_{name}.png", png(figure, plots.DPI))
 
 
 def _main(options: argparse.Namespace, console: Console) -> int:

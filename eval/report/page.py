@@ -29,6 +29,7 @@ from eval.sets.datasets import SAMPLE
 from swin2sr.cli.console import Console
 from swin2sr.errors import ConfigError, OutputError
 from swin2sr.filesystem import write_bytes
+from swin2sr.plots import png
 
 PAGE = "README.md"
 OLDER = "The crops were drawn by an earlier report, when the pictures of this run were still there."
@@ -74,7 +75,7 @@ def report(runs: Sequence[Path], out: Path, against: str | None, console: Consol
     sections = []
     for run in read:
         drawn = dict(figures(run, against)) if drawing else {}
-        files |= {_plot(run, name): plots.png(figure) for name, figure in drawn.items()}
+        files |= {_plot(run, name): png(figure, plots.DPI) for name, figure in drawn.items()}
         files |= dict(_cards(run))
         shown = list(_shown(run, out, drawn))
         sections.append("\n\n".join(_section(run, against, shown)))

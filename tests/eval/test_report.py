@@ -23,6 +23,7 @@ from eval.run import manifest, saved_images
 from eval.run import rows as journal
 from eval.run.protocol import Scores
 from eval.run.rows import Cell, Row
+from swin2sr.plots import png
 from tests.eval.conftest import smooth
 
 
@@ -312,7 +313,7 @@ def test_figures_leave_no_state_behind(tmp_path: Path) -> None:
     from matplotlib import pyplot
 
     before = pyplot.get_fignums()
-    data = plots.png(plots.wins("t", "a", "b", {"x": 1.0}))
+    data = png(plots.wins("t", "a", "b", {"x": 1.0}))
     assert pyplot.get_fignums() == before
     with Image.open(io.BytesIO(data)) as image:
         assert image.format == "PNG"
