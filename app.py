@@ -100,7 +100,7 @@ class Page:
         self.demo.queue(max_size=8, default_concurrency_limit=1, api_open=False)
 
     def launch(self, mcp: bool = False, **options: Any) -> None:
-        """Open the page to the network, hardened as RELIABILITY, section 8, says.
+        """Open the page to the network, hardened as docs/reliability.md says.
 
         Args:
             mcp: offer the actions by the Model Context Protocol, too.

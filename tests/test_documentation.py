@@ -4,8 +4,8 @@ Each function is one example, line by line, with two changes only: names are imp
 ``swin2sr``, and pictures come from scikit-image instead of an address or a data set. The Hub's
 names stay; a cache as the Hub's library keeps it holds small networks with random weights under
 them, and no request leaves. What a page prints is asserted where it holds for a small network;
-where this package differs on purpose, the page's line and MODELS.md's reason (H4: exact sizes,
-no needless padding) are named.
+where this package differs on purpose, the page's line and the id of docs/differences.md (H4:
+exact sizes, no needless padding) are named.
 
 Left out, because it is no example of these classes in PyTorch: TensorFlow (``TFSwinModel``, ...),
 and ``AutoFeatureExtractor``, which the first pages used where later ones have

@@ -20,7 +20,7 @@ from swin2sr.errors import ConfigError
 if TYPE_CHECKING:
     from swin2sr.config import RestorationConfig
 
-DEFAULT_MARGIN = 64  # from here on the float32 result does not improve (RELIABILITY, section 3)
+DEFAULT_MARGIN = 64  # from here on the float32 result does not improve (TILE-06)
 _STRIPS = 128 * 1024**2  # bytes for the strip in work, whatever the picture's size
 _SAFETY = 1.2
 WAITING = 2.0  # see plan_within; a judgement: 1 gives steps of 10 times the wanted length
@@ -222,8 +222,8 @@ def border_spread(config: RestorationConfig) -> int:
         config: of a restoration network.
     Returns:
         Rows of the input.
-    Source: measured in RELIABILITY.md, section 3; equals 24 * groups + 9 for six layers a group
-    and a window of 8.
+    Source: TILE-04 and TILE-05 of docs/reliability.md; 24 * groups + 9 for six layers a group and
+    a window of 8.
     """
     window, shift = config.layer_window, config.layer_shift
     long = config.resi_connection == "3conv"

@@ -1,4 +1,4 @@
-"""Take the README's pictures of the page, with the packaged networks.
+"""Pictures of the page for docs/usage.md, taken with the packaged networks.
 
 python -m tests.app.pictures
 """
@@ -21,7 +21,7 @@ from tests.app.conftest import CHROMIUM, QUIET, Tab
 if TYPE_CHECKING:
     from playwright.sync_api import FilePayload, Locator, Page
 
-FOLDER = Path(app.__file__).parent / "swin2sr" / "page" / "pictures"
+FOLDER = Path(app.__file__).parent / "docs" / "images"
 WIDTH, MARGIN = 1100, 12  # pixels
 COLOURS = 255  # enough for text and a photograph or two, at a quarter of the bytes
 expect.set_options(timeout=180_000)  # milliseconds: networks run

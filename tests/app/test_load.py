@@ -1,4 +1,4 @@
-"""RELIABILITY, section 9.7: many visitors at once. What takes minutes is marked ``load``.
+"""Load (LOAD of docs/reliability.md): many visitors at once. What takes minutes is marked ``load``.
 
 pytest -m load -s tests/app/test_load.py
 """

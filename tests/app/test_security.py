@@ -1,4 +1,4 @@
-"""RELIABILITY, section 9.6: what a visitor without manners gets."""
+"""Security (SEC of docs/reliability.md): what a visitor without manners gets."""
 
 from __future__ import annotations
 

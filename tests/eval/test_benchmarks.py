@@ -1,4 +1,4 @@
-"""Real data: the rows of EVALUATION.md and of print, which pin the whole protocol."""
+"""Real data: the rows of docs/quality.md and of print, which pin the whole protocol."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def everything(model: RestorationModel, image: np.ndarray) -> tuple[Tensor, ...]
 
 
 def witness(matrices: Tensor, shift: int, size: tuple[int, int], pixel: tuple[int, int]) -> Tensor:
-    """(heads, H', W') of one pixel by a loop over all windows, rows and columns (MODELS, 3.2)."""
+    """(heads, H', W') of one pixel by a loop over all windows (frames: docs/models.md)."""
     height, width = size
     x, y = pixel
     found = torch.zeros(matrices.shape[1], height, width)
@@ -129,7 +129,7 @@ def test_an_upscaler_a_trunk_and_a_grey_network_can_be_looked_into() -> None:
 
 
 def test_one_window_is_rolled_too() -> None:
-    """A picture of one window is rolled and masked like any other (MODELS, 3.4)."""
+    """A picture of one window is rolled and masked like any other (docs/models.md)."""
     model, image = make(), picture(8, 8)
     maps = attention_to(model, image, (6, 6))
     for layer, matrices in enumerate(everything(model, image)):

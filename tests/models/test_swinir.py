@@ -217,7 +217,7 @@ def test_every_task_equals_the_witness(task: str) -> None:
         torch.testing.assert_close(narrow.double(), wanted, rtol=0, atol=1e-5)
 
 
-# MODELS of the paper's release: counts of built networks (MODELS.md, section 4.6).
+# Models of the paper's release: counts of built networks, as docs/models.md has them.
 RELEASED = {
     "classical x2": ({}, 11_752_487),
     "classical x3": ({"upscale": 3}, 11_937_127),

@@ -1,4 +1,4 @@
-"""What upstream gets wrong and ours does instead; the numbers are those of MODELS.md, section 2."""
+"""Upstream's faults and what ours does instead, by the ids of docs/differences.md."""
 
 from __future__ import annotations
 
