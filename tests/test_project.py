@@ -23,7 +23,7 @@ RUN = "pip install -c constraints.txt -r requirements.txt && python app.py"
 TEST = 'pip install -c constraints.txt -e ".[dev]" && pytest -q'
 MEGABYTE = 1_000_000
 
-# RELIABILITY, section 10; gradio is held at what everything was measured with.
+# DEP-01 of docs/reliability.md; gradio is held at what everything was measured with.
 FLOORS = {
     "torch": "2.10",
     "gradio": "6.31",
@@ -175,6 +175,7 @@ def test_front_matter_and_tables_name_the_registrys_models(root: Path) -> None:
     from swin2sr import list_models
 
     front, body = _readme(root)
+    body += (root / "docs" / "models.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `([^`]+)` \| [^|]+ \| (\d) \| (.+) \|$", body, flags=re.MULTILINE)
     models = list_models()
     mine = [(e.name, e.scale) for e in models if e.config.network == "Swin2SR"]
