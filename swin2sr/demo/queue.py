@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Generator
-from concurrent.futures import Future
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from swin2sr.errors import JobError
-from swin2sr.inference.upscaler import Upscaler
 
 T = TypeVar("T")
 Clock = Callable[[], float]
@@ -24,6 +22,28 @@ Clock = Callable[[], float]
 DEADLINE = 120.0  # seconds from the slot to the result
 PATIENCE = 10.0  # seconds to wait for the slot: a job that was stopped ends within a layer or two
 GLANCE = 0.5  # seconds between two looks at whether to go on waiting
+
+
+@dataclass(frozen=True)
+class Update:
+    """What a job has to say.
+
+    Args:
+        text: Markdown, or with ``failed`` one plain sentence.
+        done, total: steps, mostly tiles; ``total`` is 0 while they are not known.
+        result: at the end, what the action made: a dataclass of its own. Files it names are there
+            until the job is asked for its next update.
+        failed: there will be no result.
+    """
+
+    text: str
+    done: int = 0
+    total: int = 0
+    result: Any = None
+    failed: bool = False
+
+
+Updates: TypeAlias = Generator[Update, None, None]
 
 
 @dataclass(eq=False)
@@ -206,52 +226,3 @@ class Slot:
             code="deadline",
             remedy="Use a smaller picture or a faster model.",
         )
-
-
-class Shelf:
-    """The models at hand: some always, and of the others the last that was asked for.
-
-    Args:
-        load: makes an upscaler of a name; may take long and fail.
-        always: names of the models that are never put away once they are loaded.
-    """
-
-    def __init__(self, load: Callable[[str], Upscaler], always: Collection[str]) -> None:
-        self._load = load
-        self._always = frozenset(always)
-        self._models: dict[str, Upscaler] = {}
-        self._lock = threading.Lock()
-
-    def look(self, name: str) -> Upscaler | None:
-        """A model if it is at hand; never waits."""
-        return self._models.get(name)
-
-    def get(self, name: str) -> Upscaler:
-        """A model, loaded if need be, one at a time.
-
-        Raises:
-            WeightsError: it cannot be found or used.
-        """
-        known = self._models.get(name)  # before the lock: a slow download holds that
-        if known is not None:
-            return known
-        with self._lock:
-            if name not in self._models:
-                if name not in self._always:
-                    for other in self._models.keys() - self._always:
-                        del self._models[other]
-                self._models[name] = self._load(name)
-            return self._models[name]
-
-    def fetch(self, name: str) -> Future[Upscaler]:
-        """As ``get``, in a thread of its own, so that whoever waits can stop waiting."""
-        future: Future[Upscaler] = Future()
-
-        def load() -> None:
-            try:
-                future.set_result(self.get(name))
-            except BaseException as error:  # noqa: BLE001 - raised where the result is asked for
-                future.set_exception(error)
-
-        threading.Thread(target=load, name="weights", daemon=True).start()
-        return future

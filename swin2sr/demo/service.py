@@ -16,9 +16,8 @@ import numpy as np
 
 from swin2sr import images
 from swin2sr.demo.messages import unavailable
-from swin2sr.demo.models import INCLUDED, included
-from swin2sr.demo.queue import GLANCE, Deadline, Job, Shelf, Slot
-from swin2sr.demo.updates import Update, Updates
+from swin2sr.demo.models import INCLUDED, Shelf, included
+from swin2sr.demo.queue import GLANCE, Deadline, Job, Slot, Update, Updates
 from swin2sr.errors import JobError, Swin2SRError, WeightsError
 from swin2sr.inference.engine import Cancel
 from swin2sr.inference.upscaler import Upscaler

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from swin2sr.demo.jobs.kept import REMARK
+from swin2sr.demo.jobs.example_cache import REMARK
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

@@ -17,8 +17,7 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 from swin2sr import metrics
-from swin2sr.demo.jobs.compare_request import KINDS
-from swin2sr.demo.models import INCLUDED
+from swin2sr.demo.models import INCLUDED, KINDS
 from swin2sr.errors import WeightsError
 
 try:

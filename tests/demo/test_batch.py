@@ -15,9 +15,8 @@ from PIL import Image
 from swin2sr import Swin2SRConfig, Swin2SRForImageSuperResolution
 from swin2sr.demo.jobs import batch as batching
 from swin2sr.demo.jobs.batch import ARCHIVE, Batch, Batching, check
-from swin2sr.demo.queue import Slot
+from swin2sr.demo.queue import Slot, Update
 from swin2sr.demo.service import Service
-from swin2sr.demo.updates import Update
 from swin2sr.errors import ImageError, JobError
 from swin2sr.inference.upscaler import Upscaler
 

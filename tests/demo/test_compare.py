@@ -17,12 +17,11 @@ from swin2sr import metrics
 from swin2sr.checkpoints import find
 from swin2sr.demo.jobs import compare, compare_results
 from swin2sr.demo.jobs.compare import Comparing
-from swin2sr.demo.jobs.compare_request import KINDS, RESULT_PIXELS, Trial, label, make_pair
+from swin2sr.demo.jobs.compare_request import RESULT_PIXELS, Trial, make_pair
 from swin2sr.demo.jobs.compare_results import Comparison
-from swin2sr.demo.models import INCLUDED
-from swin2sr.demo.queue import Slot
+from swin2sr.demo.models import INCLUDED, KINDS, label
+from swin2sr.demo.queue import Slot, Update
 from swin2sr.demo.service import Service
-from swin2sr.demo.updates import Update
 from swin2sr.errors import ConfigError, ImageError, WeightsError
 from swin2sr.images.baselines import enlarge
 from swin2sr.images.degradations import Bicubic, Chain, Jpeg

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from swin2sr.demo.jobs.kept import REMARK
+from swin2sr.demo.jobs.example_cache import REMARK
 from swin2sr.demo.jobs.restore import Restored, Restoring
+from swin2sr.demo.queue import Update
 from swin2sr.demo.service import Service
-from swin2sr.demo.updates import Update
 
 
 def painted(path: Path, level: int) -> str:

@@ -24,9 +24,8 @@ from swin2sr.demo.jobs.crop import SIDES, Piece, piece_of
 from swin2sr.demo.jobs.inspect import Looking, Wish, networks
 from swin2sr.demo.jobs.inspect_results import EVERY, MEAN, Attended, States
 from swin2sr.demo.models import INCLUDED
-from swin2sr.demo.queue import Slot
+from swin2sr.demo.queue import Slot, Update
 from swin2sr.demo.service import Service
-from swin2sr.demo.updates import Update
 from swin2sr.errors import ConfigError, JobError
 from swin2sr.images.samples import photograph
 from swin2sr.inference import hardware

@@ -7,7 +7,8 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
-from swin2sr.demo.queue import Job, Shelf, Slot
+from swin2sr.demo.models import Shelf
+from swin2sr.demo.queue import Job, Slot
 from swin2sr.errors import JobError, WeightsError
 
 

@@ -17,9 +17,8 @@ from PIL import Image
 from swin2sr import Swin2SRConfig, Swin2SRForImageSuperResolution
 from swin2sr.demo.jobs.restore import Restored, Restoring
 from swin2sr.demo.models import INCLUDED
-from swin2sr.demo.queue import Deadline, Job, Slot
+from swin2sr.demo.queue import Deadline, Job, Slot, Update, Updates
 from swin2sr.demo.service import Service
-from swin2sr.demo.updates import Update, Updates
 from swin2sr.errors import ImageError, JobError, WeightsError
 from swin2sr.images.degradations import Jpeg
 from swin2sr.inference.upscaler import Upscaler

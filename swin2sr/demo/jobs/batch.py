@@ -13,9 +13,8 @@ from swin2sr.demo.jobs.restore import FAMILY, Restored, Wish, gpu_seconds, resto
 from swin2sr.demo.messages import pixels, plain
 from swin2sr.demo.middleware import UPLOAD_FILES
 from swin2sr.demo.models import describe, model_for
-from swin2sr.demo.queue import Job
+from swin2sr.demo.queue import Job, Update, Updates
 from swin2sr.demo.service import LIMITS, Service, fault
-from swin2sr.demo.updates import Update, Updates
 from swin2sr.errors import ImageError, JobError, Swin2SRError
 from swin2sr.images import output_name
 

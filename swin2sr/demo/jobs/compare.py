@@ -14,23 +14,13 @@ import torch
 from PIL import Image
 
 from swin2sr import checkpoints, images, metrics, plots
-from swin2sr.demo.jobs.compare_request import (
-    KINDS,
-    Pair,
-    Trial,
-    border,
-    download,
-    make_pair,
-    megabytes,
-    protocol,
-)
+from swin2sr.demo.jobs.compare_request import Pair, Trial, border, make_pair, protocol
 from swin2sr.demo.jobs.compare_results import Comparison, Result
 from swin2sr.demo.jobs.restore import GPU_RATE, gpu_seconds
 from swin2sr.demo.messages import pixels, plain, standing
-from swin2sr.demo.models import INCLUDED
-from swin2sr.demo.queue import Job
+from swin2sr.demo.models import INCLUDED, KINDS, download, megabytes
+from swin2sr.demo.queue import Job, Update, Updates
 from swin2sr.demo.service import Service
-from swin2sr.demo.updates import Update, Updates
 from swin2sr.errors import JobError, Swin2SRError, WeightsError
 from swin2sr.images.baselines import BASELINES, enlarge
 from swin2sr.inference import estimate as budget

@@ -11,101 +11,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from swin2sr import checkpoints, images
+from swin2sr import images
 from swin2sr.demo.messages import pixels
+from swin2sr.demo.models import KINDS
 from swin2sr.demo.service import LIMITS
 from swin2sr.errors import ConfigError, ImageError
 from swin2sr.images import Picture
-from swin2sr.images.baselines import BASELINES, BICUBIC, INPUT, LANCZOS
-from swin2sr.images.degradations import Bicubic, Chain, Degradation, Jpeg
 
-BASELINE_LABELS = {
-    BICUBIC: "Bicubic (no network)",
-    LANCZOS: "Lanczos (no network)",
-    INPUT: "Input as it is",
-}
 RESULT_PIXELS = 8_000_000  # of each result: several are held and shown at once
 TESTS = ("test", "given", "look")
 QUALITIES = (1, 95)  # of JPEG, as a test may ask for it
 LEAST_SCORED = 11  # pixels a side, after the border: the window of SSIM
-
-
-@dataclass(frozen=True)
-class Kind:
-    """What a comparison is about.
-
-    Args:
-        label: what it is called.
-        scale: of the models.
-        models: registry names, in the order in which they run; those that are not there are left
-            out.
-        jpeg: whether a test also compresses.
-    """
-
-    label: str
-    scale: int
-    models: tuple[str, ...]
-    jpeg: bool = False
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Everything that is offered, in the order in which it runs."""
-        there = [name for name in self.models if checkpoints.find(name)]
-        return ((INPUT,) if self.scale == 1 else (BICUBIC, LANCZOS)) + tuple(there)
-
-    @property
-    def included(self) -> list[str]:
-        """What is always here."""
-        return [name for name in self.names if name in BASELINES or is_packaged(name)]
-
-    def degradation(self, quality: int) -> Degradation:
-        """How a test picture is made.
-
-        Args:
-            quality: of JPEG, where that takes part.
-        """
-        if not self.jpeg:
-            return Bicubic(self.scale)
-        return Chain((Bicubic(self.scale), Jpeg(quality))) if self.scale > 1 else Jpeg(quality)
-
-
-KINDS = {
-    "x2": Kind(
-        "Twice the size",
-        2,
-        (
-            *("swin2sr-small-x2", "swinir-small-x2"),
-            *("swin2sr-lightweight-x2", "swinir-lightweight-x2"),
-            *("swin2sr-classical-x2", "swinir-classical-x2"),
-        ),
-    ),
-    "x4": Kind(
-        "Four times the size",
-        4,
-        (
-            *("swin2sr-small-x4", "swinir-lightweight-x4"),
-            *("swin2sr-classical-x4", "swinir-classical-x4"),
-        ),
-    ),
-    "compressed-x4": Kind(
-        "Small JPEG, four times the size",
-        4,
-        (
-            *("swin2sr-small-compressed-x4", "swin2sr-compressed-x4"),
-            *("swin2sr-realworld-x4", "swinir-realworld-x4-psnr"),
-        ),
-        jpeg=True,
-    ),
-    "jpeg": Kind(
-        "Repair a JPEG",
-        1,
-        (
-            *("swin2sr-small-jpeg", "swin2sr-jpeg"),
-            *("swinir-jpeg-colour-10", "swinir-jpeg-colour-40"),
-        ),
-        jpeg=True,
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -211,33 +127,6 @@ def protocol(trial: Trial) -> str:
     left_out = border(kind.scale)
     where = f"{left_out} pixels at each border left out" if left_out else "no border left out"
     return f"{made} PSNR and SSIM on brightness (Y of BT.601) of the 8-bit files, {where}."
-
-
-def megabytes(entry: checkpoints.Entry) -> float:
-    """What getting an entry's weights downloads; from their number where the size is not known."""
-    return (entry.size_bytes or 4 * entry.parameters) / 1e6
-
-
-def label(name: str) -> str:
-    """A name of ``Kind.names`` with what it costs to have."""
-    entry = download(name)
-    if entry is not None:
-        return f"{name}, downloads {megabytes(entry):.0f} MB"
-    if name in BASELINES:
-        return BASELINE_LABELS[name]
-    return f"{name}, {'included' if is_packaged(name) else 'downloaded'}"
-
-
-def download(name: str) -> checkpoints.Entry | None:
-    """What has to be fetched before a name of ``Kind.names`` can run; None for nothing."""
-    entry = checkpoints.find(name)
-    return None if entry is None or checkpoints.is_here(entry) else entry
-
-
-def is_packaged(name: str) -> bool:
-    """Whether a model comes with the package."""
-    entry = checkpoints.find(name)
-    return entry is not None and entry.source == "packaged"
 
 
 def _require(value: object, choices: Sequence[str]) -> None:

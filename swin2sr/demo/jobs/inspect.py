@@ -18,9 +18,8 @@ from swin2sr.demo.jobs.crop import Piece, one_of, piece_of
 from swin2sr.demo.jobs.inspect_results import Attended, Attributed, States, about_seconds
 from swin2sr.demo.jobs.restore import GPU_RATE, GPU_START
 from swin2sr.demo.messages import pixels
-from swin2sr.demo.queue import Job
+from swin2sr.demo.queue import Job, Update, Updates
 from swin2sr.demo.service import LIMITS, Service
-from swin2sr.demo.updates import Update, Updates
 from swin2sr.errors import ConfigError, ImageError, JobError
 from swin2sr.inference import hardware
 from swin2sr.inference.engine import interruptible

@@ -13,12 +13,11 @@ from typing import Any
 from PIL import Image
 
 from swin2sr import checkpoints, images
-from swin2sr.demo.jobs.kept import Kept
+from swin2sr.demo.jobs.example_cache import Kept
 from swin2sr.demo.messages import cost, guess, pixels, plain, standing, summary
 from swin2sr.demo.models import INCLUDED, describe, model_for
-from swin2sr.demo.queue import Job
+from swin2sr.demo.queue import Job, Update, Updates
 from swin2sr.demo.service import LIMITS, Service
-from swin2sr.demo.updates import Update, Updates
 from swin2sr.errors import ConfigError, ImageError, Swin2SRError
 from swin2sr.images.jpeg import advice
 from swin2sr.inference.estimate import multiplications

@@ -11,8 +11,7 @@ from swin2sr.demo.jobs.batch import MOST_BYTES, MOST_FILES, Batching
 from swin2sr.demo.messages import plain
 from swin2sr.demo.models import INCLUDED, describe
 from swin2sr.demo.service import Service
-from swin2sr.demo.ui.choices import choose_model
-from swin2sr.demo.ui.components import LOOK, NETWORK, PRIVATE, failure, owner
+from swin2sr.demo.ui.components import LOOK, NETWORK, PRIVATE, choose_model, failure, owner
 from swin2sr.demo.ui.files import SUFFIXES, uploaded_path
 
 

@@ -13,9 +13,10 @@ from PIL import Image
 
 from swin2sr.demo.jobs import compare_results
 from swin2sr.demo.jobs.compare import Comparing
-from swin2sr.demo.jobs.compare_request import KINDS, QUALITIES, Trial, label
+from swin2sr.demo.jobs.compare_request import QUALITIES, Trial
 from swin2sr.demo.jobs.compare_results import SIDES, Comparison
 from swin2sr.demo.messages import plain
+from swin2sr.demo.models import KINDS, label
 from swin2sr.demo.service import Service
 from swin2sr.demo.ui.components import LOOK, NETWORK, PRIVATE, failure, owner
 from swin2sr.demo.ui.files import cached, small_photographs, uploaded_path

@@ -18,9 +18,8 @@ from swin2sr.demo.ui.components import LOOK, PRIVATE
 from swin2sr.demo.ui.files import cached, uploaded_path
 from swin2sr.demo.ui.inspect_attention import AttentionSection
 from swin2sr.demo.ui.inspect_attribution import AttributionSection
-from swin2sr.demo.ui.inspect_inputs import figure
+from swin2sr.demo.ui.inspect_inputs import choose_subject, figure, refusal
 from swin2sr.demo.ui.inspect_states import StatesSection
-from swin2sr.demo.ui.subject import choose_subject, refusal
 from swin2sr.errors import Swin2SRError
 
 

@@ -15,8 +15,7 @@ from swin2sr.demo.models import INCLUDED
 from swin2sr.demo.service import Service
 from swin2sr.demo.ui.components import NETWORK, PRIVATE, failure, owner, stopper
 from swin2sr.demo.ui.files import KEPT_SECONDS, cached, uploaded_path
-from swin2sr.demo.ui.inspect_inputs import figure
-from swin2sr.demo.ui.subject import DARK, Subject, refusal
+from swin2sr.demo.ui.inspect_inputs import DARK, Subject, figure, refusal
 from swin2sr.errors import Swin2SRError
 
 TEACH = """

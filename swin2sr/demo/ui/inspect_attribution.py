@@ -14,8 +14,7 @@ from swin2sr.demo.messages import plain
 from swin2sr.demo.service import Service
 from swin2sr.demo.ui.components import NETWORK, PRIVATE, failure, owner, stopper
 from swin2sr.demo.ui.files import cached, uploaded_path
-from swin2sr.demo.ui.inspect_inputs import figure
-from swin2sr.demo.ui.subject import Subject
+from swin2sr.demo.ui.inspect_inputs import Subject, figure
 
 TEACH = """
 A local attribution map ([Gu and Dong, 2021](https://arxiv.org/abs/2011.11036)) sharpens the picture

@@ -13,8 +13,16 @@ from swin2sr.demo.jobs.restore import Restoring
 from swin2sr.demo.messages import plain
 from swin2sr.demo.models import INCLUDED, describe
 from swin2sr.demo.service import Service
-from swin2sr.demo.ui.choices import choose_model, offer
-from swin2sr.demo.ui.components import LOOK, NETWORK, PRIVATE, failure, owner, stopper
+from swin2sr.demo.ui.components import (
+    LOOK,
+    NETWORK,
+    PRIVATE,
+    choose_model,
+    failure,
+    offer,
+    owner,
+    stopper,
+)
 from swin2sr.demo.ui.files import task_pictures, uploaded_path
 
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from swin2sr.demo.updates import Update
+from swin2sr.demo.queue import Update
 
 REMARK = "Kept from the first time that somebody asked for this example."
 
