@@ -15,7 +15,7 @@ from nbclient import NotebookClient
 
 
 def _no_stand_in(client: NotebookClient, message: dict[str, Any]) -> None:
-    """What nbclient is to answer a new widget with."""
+    """Answer a new widget with nothing."""
 
 
 NotebookClient.on_comm_open_jupyter_widget = _no_stand_in

@@ -1,4 +1,4 @@
-"""Tell the lessons where their repository lies: badges on top, an address to install from.
+"""Publish the lessons of a repository: badges on top, an address to install from.
 
     python notebooks/publish.py https://github.com/OWNER/NAME
 
@@ -24,7 +24,7 @@ BADGES = re.compile(r"\n\n\[!\[Open in Colab\].*")
 
 
 def badges(repository: str, branch: str, lesson: str) -> str:
-    """The line of badges of a lesson.
+    """Badges of a lesson, one line of Markdown.
 
     Args:
         repository: "OWNER/NAME".

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import json
+import os
 import re
 import subprocess
 import sys
@@ -67,7 +68,7 @@ def prose(notebook: dict[str, Any]) -> str:
 
 
 def words(output: dict[str, Any]) -> str:
-    """What an output says in letters."""
+    """Text of an output."""
     texts = [output.get("text", "")]
     texts += [value for kind, value in output.get("data", {}).items() if kind.startswith("text/")]
     return "\n".join("".join(text) for text in texts)
@@ -141,8 +142,35 @@ def test_the_first_cell_is_the_same_everywhere(root: Path, name: str) -> None:
     assert read(root, name)["cells"][1]["cell_type"] == "code"
 
 
+def test_the_first_cell_imports_swin2sr_before_torch(root: Path) -> None:
+    """libgomp reads how threads wait at barriers once, when torch is imported."""
+    code = source(code_cells(read(root, LESSONS[0]))[0]).replace("%matplotlib inline\n", "")
+    imports = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Import)]
+    names = [alias.name for node in imports for alias in node.names]
+    assert names.index("swin2sr") < names.index("torch")
+    waiting = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
+    environment = {name: value for name, value in os.environ.items() if name not in waiting}
+    wrapped = (
+        "import builtins, os\n"
+        "usual = builtins.__import__\n"
+        "def checked(name, *rest):\n"
+        "    if name == 'torch':\n"
+        "        assert os.environ['GOMP_SPINCOUNT'] == '1000'\n"
+        "    return usual(name, *rest)\n"
+        "builtins.__import__ = checked\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", wrapped + code],
+        cwd=root / "notebooks",
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def run_first_cell(root: Path, address: str) -> None:
-    """The first cell, published under an address, in the folder one is in."""
+    """Run the first cell, published under an address, in the folder one is in."""
     code = source(code_cells(read(root, LESSONS[0]))[0]).replace("%matplotlib inline\n", "")
     exec(compile(publish.ADDRESS.sub(f'REPOSITORY = "{address}"', code), "cell", "exec"), {})
 

@@ -150,18 +150,19 @@ def flow_map(image: Any, flow: Tensor, pixel: tuple[int, int]) -> Figure:
 def window_grid(
     image: Any, window: int, shift: int, pixel: tuple[int, int] | None = None
 ) -> Figure:
-    """Windows of even layers and of odd ones, side by side over the picture.
+    """Windows of the first layer and of the second, shifted, side by side; others take turns.
 
     Args:
         image: the picture.
         window: side in pixels.
-        shift: of the odd layers; a window that the border cuts goes on at the opposite one, masked.
+        shift: of the second, fourth, ... layer; a window that the border cuts goes on at the
+            opposite one, masked.
         pixel: (x, y), marked, and its window framed; None for none.
     """
     picture = picture_of(image)
     height, width = picture.shape[:2]
     figure, panels = panel_grid(2, 2, 4.5, 4.4 * height / width + 0.3)
-    titles = ("even layers", f"odd layers, shifted by {shift}")
+    titles = ("layers 1, 3, ...", f"layers 2, 4, ..., shifted by {shift}")
     for axes, offset, title in zip(panels, (0, shift), titles, strict=True):
         show(axes, picture)
         axes.set_title(title, fontsize=SMALL + 1)

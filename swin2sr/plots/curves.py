@@ -64,6 +64,8 @@ def curves(
 def heads_by_layer(panels: Mapping[str, Mapping[str, Tensor]], *, log_y: bool = False) -> Figure:
     """Heads by layer: a point a head, a line through the layers' means; a panel a quantity.
 
+    Layers count from 1, as groups do, and on through all groups.
+
     Args:
         panels: by the quantity, which becomes the label of its axis; each by name of the network,
             (layers, heads). Values that are not finite are left out.
@@ -73,12 +75,13 @@ def heads_by_layer(panels: Mapping[str, Mapping[str, Tensor]], *, log_y: bool = 
     for axes, (label, several) in zip(grid, panels.items(), strict=True):
         for name, values, colour in coloured(several):
             finite = np.where(np.isfinite(values.numpy()), values.numpy(), np.nan)
-            depth = np.arange(len(finite))
+            depth = np.arange(1, len(finite) + 1)
             axes.plot(depth, finite.mean(1), color=colour, linewidth=1.2, label=name)
             heads = np.repeat(depth, finite.shape[1])
             axes.plot(heads, finite.ravel(), ".", color=colour, markersize=4, alpha=0.6)
         if log_y:
             axes.set_yscale("log")
+        axes.locator_params(axis="x", integer=True)
         axes.set_xlabel("layer")
         axes.set_ylabel(label)
         plain(axes)

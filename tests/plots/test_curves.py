@@ -51,7 +51,7 @@ def test_heads_have_a_point_each_and_their_mean_a_line() -> None:
     mean, heads, nothing, _ = left.get_lines()
     assert list(mean.get_ydata()) == [2.0, 5.0]
     assert list(heads.get_ydata()) == [1.0, 3.0, 4.0, 6.0]
-    assert list(heads.get_xdata()) == [0, 0, 1, 1]
+    assert list(heads.get_xdata()) == [1, 1, 2, 2]
     assert np.isnan(nothing.get_ydata()).all()
     assert (left.get_ylabel(), right.get_ylabel()) == ("size", "q")
     assert left.get_yscale() == "linear"
