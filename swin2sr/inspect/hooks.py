@@ -198,7 +198,7 @@ def _trunk_and_network(model: Any) -> tuple[Trunk, RestorationNetwork | None]:
     if isinstance(inner, Trunk):
         return inner, None
     raise KindError(
-        f"{type(inner).__name__} cannot be looked into.",
+        f"{type(inner).__name__} cannot be inspected.",
         remedy="Give an Upscaler, or a Swin2SR or SwinIR network.",
     )
 

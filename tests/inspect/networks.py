@@ -1,4 +1,4 @@
-"""Small networks and pictures to look into."""
+"""Small networks and pictures for the tests of inspection."""
 
 from __future__ import annotations
 

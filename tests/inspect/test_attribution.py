@@ -1,4 +1,4 @@
-"""Where the output comes from: the published definition, exact cuts, zero beyond the reach."""
+"""Attribution: the published definition, exact cuts, zero beyond the reach."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the softmax is given, and what token length does to it."""
+"""Attention logits: those of the attention matrices, and what token length does to them."""
 
 from __future__ import annotations
 
