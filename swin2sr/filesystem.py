@@ -1,12 +1,14 @@
-"""Files that appear whole or not at all."""
+"""Atomic writes, of files that appear whole or not at all, and locks on folders."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import sys
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -51,6 +53,49 @@ def write_file(path: str | os.PathLike[str], write: Callable[[BinaryIO], object]
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
     """As ``write_file``, with the content at hand."""
     write_file(path, lambda file: file.write(data))
+
+
+@contextmanager
+def lock_folder(folder: Path, *, wait: bool = False) -> Iterator[None]:
+    """Lock a folder against other processes, and make it where it is missing.
+
+    The system lets go when this process ends, however it ends; nothing is left in the folder. On
+    Windows, and on network disks that know no such locks, nobody is kept out.
+
+    Args:
+        folder: what to lock.
+        wait: for another process to let go; False refuses at once.
+    Raises:
+        OutputError: "busy", another process holds it; "output", it cannot be made or written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        # Locked is the folder itself: a file for it would be left behind.
+        lock = -1 if sys.platform == "win32" else os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise OutputError(f"The folder {str(folder)!r} cannot be used: {reason}.") from error
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise OutputError(
+                f"Another run is writing into {str(folder)!r}.",
+                code="busy",
+                remedy="Wait for it, or choose another folder.",
+            ) from error
+        except OSError:  # some network disks know no locks
+            pass
+        yield
+    finally:
+        os.close(lock)
 
 
 def _is_possible(path: Path) -> bool:

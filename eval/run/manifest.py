@@ -8,11 +8,10 @@ name of a machine or person is written.
 from __future__ import annotations
 
 import json
-import os
 import platform
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -118,41 +117,6 @@ def joined_with(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> dict[s
         )
     both = {group: {**old[group], **new[group]} for group in GROWING}
     return {**new, **both, "sessions": list(old["sessions"])}
-
-
-@contextmanager
-def alone_in(out: Path | None) -> Iterator[None]:
-    """Hold a run's folder against other runs, as long as this process lives; makes it if needed.
-
-    Raises:
-        OutputError: another run holds it ("busy"), or it cannot be made.
-    """
-    if out is None:
-        yield
-        return
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(out, os.O_RDONLY) if os.name != "nt" else None
-    except OSError as error:
-        raise OutputError(f"The folder {str(out)!r} cannot be used: {error.strerror}.") from error
-    if descriptor is None:
-        yield
-        return
-    import fcntl
-
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise OutputError(
-            f"Another run is writing into {str(out)!r}.", code="busy", remedy="Use another --out."
-        ) from None
-    except OSError:  # some network disks know no locks
-        pass
-    try:
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def differences(old: Any, new: Any, place: str = "") -> Iterator[str]:

@@ -35,6 +35,7 @@ from eval.sets.datasets import Benchmark, Pair
 from eval.sets.degradations import Degradation, usual
 from swin2sr.cli.console import Console, as_failure
 from swin2sr.errors import ConfigError, OutputError
+from swin2sr.filesystem import lock_folder
 from swin2sr.inference.hardware import available_cores, prepare_process
 
 __all__ = ["Result", "Score", "enlarger", "evaluate", "mean", "run"]
@@ -133,7 +134,7 @@ def run(request: Request, console: Console, threads: int | None = None) -> Resul
                 console.tell(f"note: {note}")
         with ExitStack() as stack:
             out = request.out if shard.is_first else None
-            shard.agree(lambda: stack.enter_context(manifest.alone_in(out)))
+            shard.agree(lambda: stack.enter_context(lock_folder(out)) if out else None)
             return _Session(request, made, shard, console).work()
 
 

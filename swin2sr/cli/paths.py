@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 import unicodedata
 from collections import Counter
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from swin2sr.errors import ConfigError, ImageError, OutputError
+from swin2sr.filesystem import lock_folder
 
 # Suffixes of pictures to look for in folders, and of results with the name of their format.
 READABLE = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
@@ -203,29 +203,6 @@ def claimed(
     Raises:
         OutputError: "exists" or "outside"; "output" when the folder cannot be made.
     """
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"The folder {str(target.parent)!r} cannot be made: {error.strerror or error}."
-        ) from error
-    with _alone_in(target.parent):
+    with lock_folder(target.parent, wait=True):
         check_target(target, output, inputs, overwrite=overwrite)
         yield
-
-
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Hold the folder against other runs; nothing is left behind, however this one ends."""
-    if sys.platform == "win32":  # where folders cannot be held; results are still whole
-        yield
-        return
-    import fcntl
-
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # some network disks know no locks
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

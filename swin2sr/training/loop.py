@@ -21,11 +21,11 @@ from torch import nn
 
 from swin2sr.checkpoints import package
 from swin2sr.errors import ConfigError, JobError, OutputError, Swin2SRError
+from swin2sr.filesystem import lock_folder
 from swin2sr.training import log
 from swin2sr.training.data import Pairs, compressed, find_images, read_images, split
 from swin2sr.training.distributed import Here, join
 from swin2sr.training.interrupts import Interrupts, remembered
-from swin2sr.training.lock import alone
 from swin2sr.training.losses import Objective, narrow_attention
 from swin2sr.training.patches import Batch, Patches, ahead
 from swin2sr.training.recipes import Recipe
@@ -95,11 +95,7 @@ def train(
     with join(device) as here:
         if not here.first:
             say = progress = _silent
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"Cannot make the folder {str(out)!r}: {error}.") from error
-        with alone(out) if here.first else nullcontext():
+        with lock_folder(out) if here.first else nullcontext():
             run = _Run(recipe, out, here, say, progress)
             run.prepare(data, cache or out / CACHE, resume)
             last = recipe.steps if stop_at is None else min(stop_at, recipe.steps)

@@ -64,20 +64,6 @@ def test_a_record_of_another_format_is_refused(tmp_path: Path) -> None:
         manifest.read(tmp_path)
 
 
-def test_io_10_a_folder_is_held_by_one_and_free_afterwards(tmp_path: Path) -> None:
-    out = tmp_path / "made"
-    with (
-        manifest.alone_in(out),
-        pytest.raises(OutputError, match="Another run"),
-        manifest.alone_in(out),
-    ):
-        pass
-    with manifest.alone_in(out):
-        assert list(out.iterdir()) == []
-    with manifest.alone_in(None):
-        pass
-
-
 def test_the_machine_is_described_not_named() -> None:
     found = manifest.machine()
     assert found["cores"] >= 1

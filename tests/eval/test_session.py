@@ -14,7 +14,6 @@ import pytest
 from PIL import Image
 
 from eval.cli import main
-from eval.run import manifest
 from eval.run import rows as journal
 from eval.run import session as run
 from eval.run.models import Model
@@ -24,6 +23,7 @@ from eval.run.saved_images import place
 from eval.run.session import enlarger, evaluate, mean
 from eval.sets.datasets import find
 from swin2sr.errors import WeightsError
+from swin2sr.filesystem import lock_folder
 from swin2sr.images.resize import imresize
 from swin2sr.metrics import psnr, ssim
 from tests.eval.commands import measure, tables, words
@@ -219,7 +219,7 @@ def test_models_can_be_added_to_a_folder(trio: Path, network: Path, tmp_path: Pa
 def test_io_10_two_runs_do_not_share_a_folder(
     trio: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with manifest.alone_in(tmp_path):
+    with lock_folder(tmp_path):
         assert measure(trio, tmp_path) == 2
     assert "Another run is writing" in capsys.readouterr().err
     assert measure(trio, tmp_path) == 0
