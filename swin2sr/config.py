@@ -1,4 +1,4 @@
-"""The restoration networks, Swin2SR and SwinIR.
+"""Configuration of networks: ``config.json`` in and out, Swin2SR and SwinIR, validators of values.
 
 Source: fields, names and defaults of ``Swin2SRConfig`` in transformers 4.37 to 5.23; the meaning
 of each in mv-lab/swin2sr ``models/network_swin2sr.py`` and JingyunLiang/SwinIR
@@ -8,7 +8,8 @@ of each in mv-lab/swin2sr ``models/network_swin2sr.py`` and JingyunLiang/SwinIR
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -16,62 +17,16 @@ from typing import Any, ClassVar, Self
 from swin2sr.errors import ConfigError
 from swin2sr.filesystem import write_bytes
 
-
-def whole(value: Any, name: str) -> int:
-    """A whole number."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ConfigError(f"{name} must be a whole number, got {value!r}.")
-    return value
-
-
-def number(value: Any, name: str) -> float:
-    """A number, as float (transformers refuses 2 where it means 2.0)."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ConfigError(f"{name} must be a number, got {value!r}.")
-    return float(value)
-
-
-def pair(name: str, value: Sequence[Any]) -> tuple[int, int]:
-    """Two whole numbers."""
-    if len(value) != 2:
-        raise ConfigError(f"{name} must be a number or a (height, width) pair, got {value!r}.")
-    return whole(value[0], name), whole(value[1], name)
-
-
-def single(name: str, value: Any) -> Any:
-    """One value, also where a pair of equal ones is given."""
-    if isinstance(value, list | tuple):
-        height, width = pair(name, value)
-        if height != width:
-            raise ConfigError(f"{name} must be square, got {value!r}.")
-        return height
-    return value
-
-
-def choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
-    """One of some words."""
-    if value not in choices:
-        raise ConfigError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}.")
-
-
-def read_object(path: str | Path) -> dict[str, Any]:
-    """The values of a ``config.json``.
-
-    Raises:
-        ConfigError: the file is missing or is not a JSON object.
-    """
-    try:
-        values = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"Cannot read the configuration {str(path)!r}: {error}.") from error
-    if not isinstance(values, dict):
-        raise ConfigError(f"The configuration {str(path)!r} is not a JSON object.")
-    return values
+UPSAMPLERS = ("pixelshuffle", "pixelshuffle_aux", "pixelshuffledirect", "nearest+conv", "")
+RESIDUAL_CONNECTIONS = ("1conv", "3conv")
+ACTIVATIONS = ("gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "silu", "swish", "mish", "selu")
+_RATES = ("hidden_dropout_prob", "attention_probs_dropout_prob", "drop_path_rate")
+_COUNTS = ("num_channels", "num_channels_out", "embed_dim", "window_size", "upscale")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """A frozen dataclass that is a ``config.json``.
+    """Frozen dataclass that is read from and written to a ``config.json``.
 
     Args:
         extra: keys of a ``config.json`` that are not ours; kept and written back.
@@ -125,7 +80,7 @@ class Config:
         return cls.from_dict(read_object(path))
 
     def to_json_string(self) -> str:
-        """The text of ``config.json``, keys sorted."""
+        """Text of ``config.json``, keys sorted."""
         return json.dumps(self.to_dict(), indent=2, sort_keys=True) + "\n"
 
     def to_json_file(self, path: str | Path) -> None:
@@ -137,20 +92,9 @@ class Config:
         write_bytes(path, self.to_json_string().encode())
 
 
-UPSAMPLERS = (
-    "pixelshuffle",
-    "pixelshuffle_aux",
-    "pixelshuffledirect",
-    "nearest+conv",
-    "",
-)
-RESIDUAL_CONNECTIONS = ("1conv", "3conv")
-ACTIVATIONS = ("gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "silu", "swish", "mish", "selu")
-
-
 @dataclass(frozen=True)
 class RestorationConfig(Config):
-    """Every choice that shapes a restoration network; the defaults are Swin2SR's classical x2.
+    """Configuration of a restoration network; the defaults are Swin2SR's classical x2.
 
     Args:
         image_size: side of the training patches in pixels, int or (height, width). It does not
@@ -214,32 +158,25 @@ class RestorationConfig(Config):
         settle = object.__setattr__
         if isinstance(self.image_size, list | tuple):
             settle(self, "image_size", pair("image_size", self.image_size))
-        settle(self, "patch_size", whole(single("patch_size", self.patch_size), "patch_size"))
-        settle(self, "depths", tuple(whole(d, "depths") for d in self.depths))
-        settle(self, "num_heads", tuple(whole(h, "num_heads") for h in self.num_heads))
+        patch: Any = self.patch_size
+        if isinstance(patch, list | tuple) and pair("patch_size", patch) == (1, 1):
+            patch = 1
+        settle(self, "patch_size", whole("patch_size", patch))
         if not self.num_channels_out:
             settle(self, "num_channels_out", self.num_channels)
         settle(self, "upsampler", self.upsampler or "")
-        for name in _FLOATS:
-            settle(self, name, number(getattr(self, name), name))
+        settle(self, "img_range", positive("img_range", self.img_range))
         settle(self, "extra", dict(self.extra))
+        settle_layers(self, part="group")
         self._check()
 
     def _check(self) -> None:
         for name in _COUNTS:
-            if whole(getattr(self, name), name) < 1:
-                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}.")
+            whole(name, getattr(self, name), least=1)
         if self.patch_size != 1:
             raise ConfigError(
                 f"patch_size must be 1, got {self.patch_size}: every token is one pixel."
             )
-        if len(self.depths) == 0 or len(self.depths) != len(self.num_heads):
-            raise ConfigError(
-                f"depths and num_heads must have the same length (one entry a group), "
-                f"got {len(self.depths)} and {len(self.num_heads)}."
-            )
-        if min(self.depths) < 1 or min(self.num_heads) < 1:
-            raise ConfigError("depths and num_heads must hold positive whole numbers.")
         if any(self.embed_dim % heads for heads in self.num_heads):
             raise ConfigError(
                 f"embed_dim {self.embed_dim} is not a multiple of every num_heads {self.num_heads}."
@@ -250,12 +187,7 @@ class RestorationConfig(Config):
             )
         choice("upsampler", self.upsampler, UPSAMPLERS)
         choice("resi_connection", self.resi_connection, RESIDUAL_CONNECTIONS)
-        choice("hidden_act", self.hidden_act, ACTIVATIONS)
-        for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "drop_path_rate"):
-            if not 0.0 <= getattr(self, name) < 1.0:
-                raise ConfigError(f"{name} must be in [0, 1), got {getattr(self, name)}.")
-        if self.img_range <= 0 or self.mlp_ratio <= 0:
-            raise ConfigError("img_range and mlp_ratio must be positive.")
+        positive("mlp_ratio", self.mlp_ratio)
         self._check_scale()
         if self.window_size % self.layer_window:
             raise ConfigError(
@@ -314,23 +246,23 @@ class RestorationConfig(Config):
 
     @property
     def projects_tokens(self) -> bool:
-        """Whether a 1x1 projection stands in the embedding and before each group's shortcut."""
+        """True where a 1x1 projection stands in the embedding and before each group's shortcut."""
         return self.generation == 2
 
     def replace(self, **changes: Any) -> Self:
-        """A copy with some fields changed (``num_channels_out`` follows ``num_channels``)."""
+        """Copy with some fields changed (``num_channels_out`` follows ``num_channels``)."""
         if "num_channels" in changes and "num_channels_out" not in changes:
             changes["num_channels_out"] = 0
         return replace(self, **changes)
 
     def to_dict(self) -> dict[str, Any]:
-        """See ``Config.to_dict``; with ``num_layers``, which transformers writes too."""
+        """As ``Config.to_dict``, with ``num_layers``, which transformers writes too."""
         return super().to_dict() | {"num_layers": self.num_layers}
 
 
 @dataclass(frozen=True)
 class Swin2SRConfig(RestorationConfig):
-    """A Swin2SR network (arXiv 2209.11345). See ``RestorationConfig``."""
+    """Configuration of a Swin2SR network (arXiv 2209.11345). See ``RestorationConfig``."""
 
     network: ClassVar[str] = "Swin2SR"
     model_type: ClassVar[str] = "swin2sr"
@@ -339,7 +271,7 @@ class Swin2SRConfig(RestorationConfig):
 
 @dataclass(frozen=True)
 class SwinIRConfig(RestorationConfig):
-    """A SwinIR network (arXiv 2108.10257). See ``RestorationConfig``.
+    """Configuration of a SwinIR network (arXiv 2108.10257). See ``RestorationConfig``.
 
     transformers has no SwinIR; the names of the fields and of the file's keys are Swin2SR's.
     """
@@ -354,7 +286,7 @@ RESTORATION = {kind.model_type: kind for kind in GENERATIONS.values()}  # by "mo
 
 
 def restoration_config(values: Mapping[str, Any]) -> RestorationConfig:
-    """The configuration in a ``config.json``, of whichever restoration network it says it is.
+    """Configuration of the restoration network that a ``config.json`` names.
 
     Raises:
         ConfigError: another ``model_type``, or a value that cannot be used.
@@ -367,13 +299,97 @@ def restoration_config(values: Mapping[str, Any]) -> RestorationConfig:
     return RESTORATION[kind].from_dict(values)
 
 
-_COUNTS = ("num_channels", "num_channels_out", "embed_dim", "window_size", "upscale")
-_FLOATS = (
-    "mlp_ratio",
-    "hidden_dropout_prob",
-    "attention_probs_dropout_prob",
-    "drop_path_rate",
-    "initializer_range",
-    "layer_norm_eps",
-    "img_range",
-)
+def read_object(path: str | Path) -> dict[str, Any]:
+    """Read the values of a ``config.json``.
+
+    Raises:
+        ConfigError: the file is missing or is not a JSON object.
+    """
+    try:
+        values = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"Cannot read the configuration {str(path)!r}: {error}.") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"The configuration {str(path)!r} is not a JSON object.")
+    return values
+
+
+# Validators: each takes (name, value), gives the value back and raises ConfigError with the name.
+
+
+def flag(name: str, value: Any) -> bool:
+    """Validator of True or False, nothing that only looks like it."""
+    if not isinstance(value, bool):
+        raise ConfigError(f"{name} must be True or False, got {value!r}.")
+    return value
+
+
+def whole(name: str, value: Any, *, least: int | None = None) -> int:
+    """Validator of a whole number, from ``least`` up where that is given."""
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    if not is_whole or (least is not None and value < least):
+        limit = "" if least is None else f" from {least} up"
+        raise ConfigError(f"{name} must be a whole number{limit}, got {value!r}.")
+    return int(value)
+
+
+def number(name: str, value: Any) -> float:
+    """Validator of a finite number; float, since transformers refuses 2 where it means 2.0."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not -math.inf < value < math.inf:
+        raise ConfigError(f"{name} must be a finite number, got {value!r}.")
+    return float(value)
+
+
+def positive(name: str, value: Any) -> float:
+    """Validator of a finite number above 0."""
+    if number(name, value) <= 0:
+        raise ConfigError(f"{name} must be a number above 0, got {value!r}.")
+    return float(value)
+
+
+def pair(name: str, value: Sequence[Any]) -> tuple[int, int]:
+    """Validator of two whole numbers."""
+    if len(value) != 2:
+        raise ConfigError(f"{name} must be a number or a (height, width) pair, got {value!r}.")
+    return whole(name, value[0]), whole(name, value[1])
+
+
+def whole_numbers(name: str, values: Any, *, least: int | None = None) -> tuple[int, ...]:
+    """Validator of a list of whole numbers."""
+    if not isinstance(values, list | tuple):
+        raise ConfigError(f"{name} must be a list of whole numbers, got {values!r}.")
+    return tuple(whole(name, value, least=least) for value in values)
+
+
+def choice(name: str, value: Any, choices: Iterable[Any]) -> Any:
+    """Validator of one of some words."""
+    if value not in choices:
+        raise ConfigError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}.")
+    return value
+
+
+def settle_layers(config: Any, *, part: str) -> None:
+    """Check, and bring to their types, the fields that all Swin networks share.
+
+    Args:
+        config: of a frozen dataclass; its lists become tuples, its numbers floats.
+        part: what ``depths`` has an entry for, "group" or "stage".
+    Raises:
+        ConfigError: a value outside what layers can be built from.
+    """
+    settle = object.__setattr__
+    for name in ("depths", "num_heads"):
+        settle(config, name, whole_numbers(name, getattr(config, name), least=1))
+    depths, heads = len(config.depths), len(config.num_heads)
+    if depths == 0 or depths != heads:
+        raise ConfigError(
+            f"depths and num_heads must have the same length (one entry a {part}), "
+            f"got {depths} and {heads}."
+        )
+    for name in (*_RATES, "mlp_ratio", "initializer_range", "layer_norm_eps"):
+        settle(config, name, number(name, getattr(config, name)))
+    for name in _RATES:
+        if not 0.0 <= getattr(config, name) < 1.0:
+            raise ConfigError(f"{name} must be in [0, 1), got {getattr(config, name)}.")
+    choice("hidden_act", config.hidden_act, ACTIVATIONS)

@@ -1,15 +1,26 @@
-"""Swin2SRConfig: defaults, JSON, unknown keys, what transformers reads, what is refused."""
+"""Configuration: defaults, JSON, unknown keys, what transformers reads, what is refused."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from transformers import Swin2SRConfig as TheirConfig
 
-from swin2sr.config import Swin2SRConfig
+from swin2sr.config import (
+    Swin2SRConfig,
+    choice,
+    flag,
+    number,
+    pair,
+    positive,
+    whole,
+    whole_numbers,
+)
 from swin2sr.errors import ConfigError
 
 
@@ -70,6 +81,7 @@ def test_window_and_shift_shrink_with_the_training_patch(
     "settings",
     [
         {"patch_size": 2},
+        {"patch_size": [2, 2]},
         {"depths": (6, 6)},
         {"depths": (), "num_heads": ()},
         {"embed_dim": 181},
@@ -85,6 +97,9 @@ def test_window_and_shift_shrink_with_the_training_patch(
         {"drop_path_rate": 1.0},
         {"img_range": 0},
         {"mlp_ratio": "2"},
+        {"mlp_ratio": float("inf")},
+        {"depths": 6},
+        {"depths": (6, 0, 6, 6, 6, 6)},
         {"image_size": (64, 64, 64)},
         {"image_size": 5},
         {"model_type": "swinir"},
@@ -94,6 +109,32 @@ def test_window_and_shift_shrink_with_the_training_patch(
 def test_refusals(settings: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
         Swin2SRConfig.from_dict(settings)
+
+
+@pytest.mark.parametrize(
+    ("validator", "value", "said"),
+    [
+        (flag, 1, "steps must be True or False, got 1."),
+        (whole, 2.0, "steps must be a whole number, got 2.0."),
+        (partial(whole, least=1), 0, "steps must be a whole number from 1 up, got 0."),
+        (number, float("nan"), "steps must be a finite number, got nan."),
+        (positive, 0, "steps must be a number above 0, got 0."),
+        (pair, (1, 2, 3), "steps must be a number or a (height, width) pair, got (1, 2, 3)."),
+        (whole_numbers, 6, "steps must be a list of whole numbers, got 6."),
+        (partial(choice, choices=("a", "b")), "c", "steps must be one of 'a', 'b', got 'c'."),
+    ],
+    ids=str,
+)
+def test_validators_take_name_and_value(
+    validator: Callable[[str, Any], Any], value: Any, said: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        validator("steps", value)
+    assert str(caught.value) == said
+
+
+def test_a_square_pair_of_one_is_a_patch_of_one_pixel() -> None:
+    assert Swin2SRConfig.from_dict({"patch_size": [1, 1]}).patch_size == 1
 
 
 def test_the_head_without_released_weights_is_refused_as_such() -> None:

@@ -15,10 +15,10 @@ from swin2sr.auto.networks import (
     AutoModelForImageClassification,
     AutoModelForImageToImage,
 )
+from swin2sr.config import choice, whole
 from swin2sr.errors import ConfigError, JobError
 from swin2sr.inference import hardware
 from swin2sr.inference.upscaler import Options, Upscaler
-from swin2sr.processing.options import choice, whole
 
 TASKS = ("image-to-image", "image-classification")
 FUNCTIONS = ("softmax", "sigmoid", "none")
@@ -102,7 +102,7 @@ class ImageClassificationPipeline:
             JobError: bad_values, the network gave NaN or infinity.
         """
         if top_k is not None:
-            whole("top_k", top_k)
+            whole("top_k", top_k, least=1)
         choice("function_to_apply", function_to_apply, (None, "default", *FUNCTIONS))
         if function_to_apply in (None, "default"):
             function_to_apply = self._function()

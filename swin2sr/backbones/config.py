@@ -6,12 +6,11 @@ Source: fields, names and defaults of ``SwinConfig`` and ``Swinv2Config`` in tra
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
-from swin2sr.config import ACTIVATIONS, Config, choice, number, pair, whole
+from swin2sr.config import Config, choice, flag, pair, settle_layers, whole, whole_numbers
 from swin2sr.errors import ConfigError
 
 MAX_STAGES = 16  # the width doubles with each: what a file asks for is bounded before it is built
@@ -92,15 +91,11 @@ class BackboneConfig(Config):
         settle = object.__setattr__
         for name in ("image_size", "patch_size"):
             value = getattr(self, name)
-            sides = pair(name, value) if isinstance(value, list | tuple) else whole(value, name)
+            sides = pair(name, value) if isinstance(value, list | tuple) else whole(name, value)
             settle(self, name, sides)
-        for name in ("depths", "num_heads"):
-            settle(self, name, _whole_numbers(name, getattr(self, name)))
-        for name in _FLOATS:
-            settle(self, name, number(getattr(self, name), name))
+        settle_layers(self, part="stage")
         for name in _FLAGS:
-            if not isinstance(getattr(self, name), bool):
-                raise ConfigError(f"{name} must be true or false, got {getattr(self, name)!r}.")
+            flag(name, getattr(self, name))
         self._check()
         self._settle_labels()
         features, indices = _aligned(self.stage_names, self.out_features, self.out_indices)
@@ -109,21 +104,10 @@ class BackboneConfig(Config):
         settle(self, "extra", dict(self.extra))
 
     def _check(self) -> None:
-        for name in _FLOATS:
-            if not math.isfinite(getattr(self, name)):
-                raise ConfigError(f"{name} must be finite, got {getattr(self, name)}.")
         for name in ("num_channels", "embed_dim", "window_size", "encoder_stride"):
-            if whole(getattr(self, name), name) < 1:
-                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}.")
-        if len(self.depths) == 0 or len(self.depths) != len(self.num_heads):
-            raise ConfigError(
-                "depths and num_heads must have the same length (one entry a stage), "
-                f"got {len(self.depths)} and {len(self.num_heads)}."
-            )
+            whole(name, getattr(self, name), least=1)
         if len(self.depths) > MAX_STAGES:
             raise ConfigError(f"depths has {len(self.depths)} stages; the limit is {MAX_STAGES}.")
-        if min(self.depths) < 1 or min(self.num_heads) < 1:
-            raise ConfigError("depths and num_heads must hold positive whole numbers.")
         for width, heads in zip(self.widths, self.num_heads, strict=True):
             if width % heads:
                 raise ConfigError(
@@ -134,17 +118,13 @@ class BackboneConfig(Config):
             raise ConfigError(
                 f"An image_size of {self.image_size} has no patch of patch_size {self.patch_size}."
             )
-        choice("hidden_act", self.hidden_act, ACTIVATIONS)
-        for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "drop_path_rate"):
-            if not 0.0 <= getattr(self, name) < 1.0:
-                raise ConfigError(f"{name} must be in [0, 1), got {getattr(self, name)}.")
         if int(self.mlp_ratio * self.embed_dim) < 1:
             raise ConfigError(f"mlp_ratio {self.mlp_ratio} leaves the MLP without hidden features.")
 
     def _settle_labels(self) -> None:
         names, count = self.id2label, self.num_labels
         if names is None:
-            count = 2 if count is None else whole(count, "num_labels")
+            count = 2 if count is None else whole("num_labels", count)
             names = {i: f"LABEL_{i}" for i in range(min(count, MAX_LABELS + 1))}
         elif not isinstance(names, Mapping):
             raise ConfigError(f"id2label must map numbers to names, got {names!r}.")
@@ -272,7 +252,7 @@ class Swinv2Config(BackboneConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         name = "pretrained_window_sizes"
-        sizes = _whole_numbers(name, self.pretrained_window_sizes or (0,) * len(self.depths))
+        sizes = whole_numbers(name, self.pretrained_window_sizes or (0,) * len(self.depths))
         if len(sizes) < len(self.depths) or min(sizes) < 0:
             raise ConfigError(f"{name} must have a number from 0 up for each stage, got {sizes}.")
         object.__setattr__(self, name, sizes)
@@ -296,12 +276,6 @@ BACKBONES: dict[str, type[BackboneConfig]] = {
 }
 
 
-def _whole_numbers(name: str, values: Any) -> tuple[int, ...]:
-    if not isinstance(values, list | tuple):
-        raise ConfigError(f"{name} must be a list of whole numbers, got {values!r}.")
-    return tuple(whole(value, name) for value in values)
-
-
 def _aligned(
     names: tuple[str, ...], features: Any, indices: Any
 ) -> tuple[tuple[str, ...], tuple[int, ...]]:
@@ -313,7 +287,7 @@ def _aligned(
             raise ConfigError(f"out_features must be of {', '.join(names)}, got {features!r}.")
         if indices is None:
             indices = tuple(names.index(name) for name in features)
-    chosen = _whole_numbers("out_indices", indices)
+    chosen = whole_numbers("out_indices", indices)
     if any(not -len(names) <= index < len(names) for index in chosen):
         raise ConfigError(f"out_indices must number the {len(names)} of {', '.join(names)}.")
     places = [index % len(names) for index in chosen]
@@ -325,10 +299,6 @@ def _aligned(
     return found, chosen
 
 
-_FLOATS = (
-    *("mlp_ratio", "hidden_dropout_prob", "attention_probs_dropout_prob", "drop_path_rate"),
-    *("initializer_range", "layer_norm_eps"),
-)
 _FLAGS = (
     *("qkv_bias", "use_absolute_embeddings"),
     *("output_hidden_states", "output_attentions", "return_dict"),

@@ -17,11 +17,11 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from PIL import Image
 
+from swin2sr.config import flag, number, positive, whole
 from swin2sr.errors import ConfigError, ImageError, ShapeError, WeightsError
 from swin2sr.processing.base import ImageProcessor
 from swin2sr.processing.batches import BatchFeature
 from swin2sr.processing.config_files import MODEL, PROCESSOR, Place
-from swin2sr.processing.options import flag, number, positive, whole
 from swin2sr.processing.planes import FIRST, read_planes
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -232,7 +232,7 @@ def _size(name: str, value: Any, kinds: tuple[set[str], ...]) -> dict[str, int]:
     if not isinstance(value, Mapping) or set(value) not in kinds:
         offered = " or ".join(f"{{{', '.join(map(repr, sorted(kind)))}}}" for kind in kinds)
         raise ConfigError(f"{name} is a number, a (height, width) or {offered}, got {value!r}.")
-    return {side: whole(f"{name}[{side!r}]", pixels) for side, pixels in value.items()}
+    return {side: whole(f"{name}[{side!r}]", pixels, least=1) for side, pixels in value.items()}
 
 
 def _filter(value: Any) -> int:

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from swin2sr.config import choice
 from swin2sr.errors import KindError, ShapeError
-from swin2sr.processing.options import choice
 from swin2sr.processing.planes import FIRST, LAST
 
 

@@ -16,13 +16,12 @@ import torch
 from torch import Tensor
 
 from swin2sr import checkpoints
-from swin2sr.config import restoration_config
+from swin2sr.config import choice, flag, positive, restoration_config, whole
 from swin2sr.errors import ConfigError, JobError, KindError, ShapeError, WeightsError
 from swin2sr.nn.windows import pad_to_windows
 from swin2sr.processing.base import ImageProcessor
 from swin2sr.processing.batches import BatchFeature
 from swin2sr.processing.config_files import MODEL, PROCESSOR, Place
-from swin2sr.processing.options import choice, flag, positive, whole
 from swin2sr.processing.planes import FIRST, read_planes, to_picture, to_pixels
 
 PADDINGS = ("minimal", "official")
@@ -185,7 +184,7 @@ class Swin2SRImageProcessor(ImageProcessor):
         batch = batch.detach().float()
         if not batch.isfinite().all():
             raise JobError("The network gave numbers that are not finite.", code="bad_values")
-        factor = self._scale(batch, wanted) if scale is None else whole("scale", scale)
+        factor = self._scale(batch, wanted) if scale is None else whole("scale", scale, least=1)
         results = []
         for image, (height, width) in zip(batch.split(1), wanted, strict=True):
             inner = image[:, :, : height * factor, : width * factor]
@@ -270,7 +269,7 @@ Swin2SRImageProcessorPil = Swin2SRImageProcessor
 def _divisor(size_divisor: Any, pad_size: Any) -> int | None:
     """The one value that two names give; None when neither does."""
     given = {"size_divisor": size_divisor, "pad_size": pad_size}
-    found = {whole(name, value) for name, value in given.items() if value is not None}
+    found = {whole(name, value, least=1) for name, value in given.items() if value is not None}
     if len(found) > 1:
         raise ConfigError(f"size_divisor and pad_size are one number, got {given}.")
     return found.pop() if found else None
