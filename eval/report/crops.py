@@ -13,7 +13,7 @@ from eval.report.plots import Crop
 from eval.run import saved_images
 from eval.run.rows import Cell
 from swin2sr import metrics
-from swin2sr.images.baselines import INPUT
+from swin2sr.images.resize import INPUT
 
 SIDE = 64  # pixels of a window in the original
 

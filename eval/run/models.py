@@ -18,8 +18,7 @@ from swin2sr import checkpoints
 from swin2sr.checkpoints.expected_shapes import count_parameters
 from swin2sr.cli.console import printable
 from swin2sr.errors import ConfigError, WeightsError
-from swin2sr.images import baselines
-from swin2sr.images.baselines import BASELINES, INPUT
+from swin2sr.images.resize import BASELINES, INPUT, enlarge
 from swin2sr.inference.upscaler import Upscaler
 
 PRECISIONS = ("float32", "bfloat16", "float16", "float64")
@@ -117,8 +116,11 @@ def open_model(model: Model, scale: int, settings: Settings) -> tuple[Enlarge, d
     if not model.suits(scale):
         raise ConfigError(f"{model.label!r} does not enlarge by {scale}.")
     if model.is_baseline:
-        enlarge = partial(baselines.enlarge, model.spec, scale=scale)
-        return enlarge, {"device": "cpu", "precision": None, "notes": []}
+        return partial(enlarge, model.spec, scale=scale), {
+            "device": "cpu",
+            "precision": None,
+            "notes": [],
+        }
     upscaler = Upscaler.from_pretrained(
         model.spec, scale=scale, precision=settings.precision, device=settings.device
     )

@@ -18,7 +18,7 @@ from eval.sets import download as fetch
 from eval.sets.datasets import SAMPLE, Benchmark, Item
 from eval.sets.degradations import Degradation, usual
 from swin2sr.errors import ConfigError
-from swin2sr.images.baselines import INPUT
+from swin2sr.images.resize import INPUT
 from swin2sr.inference.hardware import pick_device
 
 BASELINE_SCALES = (2, 3, 4)  # where no network says which

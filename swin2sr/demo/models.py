@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from swin2sr import checkpoints
 from swin2sr.checkpoints.registry import DEFAULT as INCLUDED  # works at once and offline
 from swin2sr.errors import ConfigError
-from swin2sr.images.baselines import BASELINES, BICUBIC, INPUT, LANCZOS
 from swin2sr.images.degradations import Bicubic, Chain, Degradation, Jpeg
+from swin2sr.images.resize import BASELINES, BICUBIC, INPUT, LANCZOS
 from swin2sr.inference.upscaler import Upscaler
 
 BASELINE_LABELS = {

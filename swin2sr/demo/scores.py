@@ -15,7 +15,7 @@ from pathlib import Path
 from swin2sr import checkpoints
 from swin2sr.checkpoints.registry import WEIGHTS_FOLDER
 from swin2sr.demo.messages import plain
-from swin2sr.images.baselines import BICUBIC, INPUT
+from swin2sr.images.resize import BICUBIC, INPUT
 
 RESULTS_FOLDER = WEIGHTS_FOLDER.parent.parent / "eval" / "results"
 MEANS = "means.csv"

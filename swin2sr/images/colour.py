@@ -1,6 +1,6 @@
-"""Brightness and colour of sRGB pixels, as JPEG files separate them.
+"""Luma, colour and transparency of sRGB pixels, taken apart and put back together.
 
-Source: JFIF 1.02, which takes the full-range form of ITU-R BT.601.
+Source: of luma and colour, JFIF 1.02, which takes the full-range form of ITU-R BT.601.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from swin2sr.errors import ShapeError
-from swin2sr.images.alpha import resize_alpha
+from swin2sr.images.resize import imresize
 
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
@@ -49,3 +49,52 @@ def with_colour_of(pixels: np.ndarray, restored: np.ndarray) -> np.ndarray:
     b = restored + (2 - 2 * blues) * (cb - 0.5)
     g = (restored - reds * r - blues * b) / greens
     return np.stack([r, g, b], axis=-1).astype(np.float32, copy=False)
+
+
+def bleed(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """Give fully transparent pixels the colours of the visible ones around them.
+
+    What lies under transparency is often black; a network would carry it across the edge as a
+    dark fringe. Visible pixels are averaged over ever larger blocks, and each hidden pixel takes
+    the colour of the smallest block that has one (push-pull): a few passes over the picture.
+
+    Args:
+        pixels: (H, W, C) float32.
+        alpha: (H, W) opacity in 0..1.
+    Returns:
+        (H, W, C); pixels with ``alpha`` > 0 are unchanged. All hidden: the input.
+    """
+    visible = alpha > 0
+    if visible.all() or not visible.any():
+        return pixels
+    weight = visible.astype(np.float32)[..., None]
+    levels = [(pixels * weight, weight)]
+    while max(levels[-1][1].shape[:2]) > 1:
+        colour, weight = levels[-1]
+        levels.append((_halve(colour), _halve(weight)))
+    filled = np.zeros((1, 1, pixels.shape[2]), np.float32)
+    for colour, weight in reversed(levels):
+        height, width = weight.shape[:2]
+        coarse = filled.repeat(2, axis=0).repeat(2, axis=1)[:height, :width]
+        filled = np.where(weight > 0, colour / np.maximum(weight, 1), coarse)
+    return np.where(visible[..., None], pixels, filled).astype(pixels.dtype, copy=False)
+
+
+def _halve(planes: np.ndarray) -> np.ndarray:
+    """Sums of 2x2 blocks; an odd side is filled up with nothing."""
+    height, width = planes.shape[:2]
+    even = np.pad(planes, ((0, height % 2), (0, width % 2), (0, 0)))
+    rows = even[0::2] + even[1::2]
+    return rows[:, 0::2] + rows[:, 1::2]
+
+
+def resize_alpha(alpha: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Enlarge one plane by bicubic interpolation.
+
+    Args:
+        alpha: (H, W) float32 in 0..1.
+        size: (width, height) wanted.
+    Returns:
+        (height, width) float32 in 0..1.
+    """
+    return np.clip(imresize(alpha, size=(size[1], size[0])), 0, 1).astype(np.float32)

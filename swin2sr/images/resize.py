@@ -1,4 +1,4 @@
-"""Bicubic resizing as MATLAB's ``imresize`` does it: the field's way to make small images.
+"""Bicubic resizing as MATLAB's ``imresize`` does it, and the baselines without a network.
 
 Every published super-resolution number starts from images shrunk by MATLAB's ``imresize(image,
 scale, 'bicubic')``: Keys' cubic kernel with a = -0.5, widened by 1/scale when shrinking
@@ -18,12 +18,17 @@ import math
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from swin2sr.errors import ConfigError, KindError, ShapeError
 
 Size = tuple[int, int]
 BORDERS = ("mirror", "edge")
+BICUBIC = "bicubic"  # MATLAB's, as the papers' tables have it
+LANCZOS = "lanczos"  # Pillow's, 3 lobes
+INPUT = "input"  # unchanged: what a restoration model has to beat
+BASELINES = (BICUBIC, LANCZOS, INPUT)
 
 
 def imresize(
@@ -88,6 +93,28 @@ def imresize_tensor(
     if not images.is_floating_point():
         raise KindError(f"imresize_tensor takes floating point, not {images.dtype}.")
     return _resize(images.double(), scale, size, border, False).to(images.dtype)
+
+
+def enlarge(name: str, image: np.ndarray, scale: int) -> np.ndarray:
+    """Enlarge by a baseline: what every model has to beat.
+
+    Args:
+        name: one of ``BASELINES``; ``INPUT`` gives the image itself, whatever the scale.
+        image: (H, W, 3) or (H, W) uint8.
+        scale: whole factor of the sides.
+    Returns:
+        uint8, (H * scale, W * scale, ...).
+    Raises:
+        ConfigError: another name.
+    """
+    if name not in BASELINES:
+        raise ConfigError(f"{name!r} is no baseline; choose {', '.join(BASELINES)}.")
+    if name == INPUT:
+        return image
+    if name == BICUBIC:
+        return imresize(image, scale)
+    size = (image.shape[1] * scale, image.shape[0] * scale)
+    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.LANCZOS))
 
 
 def _resize(

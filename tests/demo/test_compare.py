@@ -23,8 +23,8 @@ from swin2sr.demo.models import INCLUDED, KINDS, label
 from swin2sr.demo.queue import Slot, Update
 from swin2sr.demo.service import Service
 from swin2sr.errors import ConfigError, ImageError, WeightsError
-from swin2sr.images.baselines import enlarge
 from swin2sr.images.degradations import Bicubic, Chain, Jpeg
+from swin2sr.images.resize import enlarge
 from swin2sr.inference.upscaler import Upscaler
 
 PUBLISHED = "swin2sr-lightweight-x2"

@@ -13,8 +13,7 @@ from PIL import Image
 from eval.run.models import Model, Settings, describe, enlarger, open_model
 from swin2sr import Swin2SRForImageSuperResolution, Upscaler
 from swin2sr.errors import ConfigError, WeightsError
-from swin2sr.images.baselines import enlarge
-from swin2sr.images.resize import imresize
+from swin2sr.images.resize import enlarge, imresize
 from tests.eval.conftest import TINY, smooth
 
 

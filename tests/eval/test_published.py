@@ -10,7 +10,7 @@ from eval.report.published import FILE, find, published
 from eval.sets.datasets import KNOWN
 from eval.sets.degradations import Degradation
 from swin2sr import checkpoints
-from swin2sr.images.baselines import BASELINES
+from swin2sr.images.resize import BASELINES
 
 
 def test_every_figure_has_a_source_and_none_is_there_twice() -> None:

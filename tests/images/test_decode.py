@@ -18,7 +18,7 @@ from PIL import Image, ImageCms
 from swin2sr.errors import ConfigError, ImageError, OutputError
 from swin2sr.filesystem import write_file
 from swin2sr.images import Picture, check_size, decode, encode, output_name, to_pil
-from swin2sr.images.alpha import bleed, resize_alpha
+from swin2sr.images.colour import bleed, resize_alpha
 from swin2sr.images.encode import LONGEST
 
 NOISE = np.random.default_rng(0).integers(0, 256, (6, 9, 4), dtype=np.uint8)

@@ -22,7 +22,7 @@ from swin2sr.demo.models import INCLUDED, KINDS, download, megabytes
 from swin2sr.demo.queue import Job, Update, Updates
 from swin2sr.demo.service import Service
 from swin2sr.errors import JobError, Swin2SRError, WeightsError
-from swin2sr.images.baselines import BASELINES, enlarge
+from swin2sr.images.resize import BASELINES, enlarge
 from swin2sr.inference import estimate as budget
 from swin2sr.inference.estimate import duration
 
