@@ -141,6 +141,7 @@ def _positive(word: str) -> int:
 
 def _run(options: argparse.Namespace, console: Console) -> int:
     from eval.report import tables  # torch takes seconds; wrong usage is told before
+    from eval.run.means import means
     from eval.run.models import Settings
     from eval.run.plan import Request
     from eval.run.protocol import Protocol
@@ -166,7 +167,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     )
     result = run(request, console, options.threads)
     if result.speaks:
-        found = tables.means(result.rows, result.sets)
+        found = means(result.rows, result.sets)
         if options.out is None:
             _say(console, tables.per_image(result.rows))
         _say(console, tables.markdown(found, request.protocol))
@@ -190,12 +191,12 @@ def _report(options: argparse.Namespace, console: Console) -> int:
 
 
 def _fetch(options: argparse.Namespace, console: Console) -> int:
-    from eval.sets import download as fetch
+    from eval.sets.download import fetch
 
     for name in options.sets:
         for scale in options.scales:
             console.progress(f"fetching {name} x{scale}")
-            folder = fetch.fetch(name, scale)
+            folder = fetch(name, scale)
         console.say(str(folder))
     return 0
 

@@ -9,13 +9,20 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from eval.report.plots import Crop
 from eval.run import saved_images
 from eval.run.rows import Cell
 from swin2sr import metrics
 from swin2sr.images.resize import INPUT
 
 SIDE = 64  # pixels of a window in the original
+
+
+@dataclass(frozen=True, eq=False)
+class Crop:
+    """Crop in a row of crops: (H, W, 3) or (H, W) uint8, and the caption below it."""
+
+    caption: str
+    pixels: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -50,7 +57,7 @@ def most_different(
     return sorted(found, key=lambda window: (-window.difference, window.image))[:count]
 
 
-def row(out: Path, cells: Sequence[Cell], window: Window) -> list[Crop]:
+def crop_row(out: Path, cells: Sequence[Cell], window: Window) -> list[Crop]:
     """A window as the original has it, as the input has it, and as each model made it.
 
     The input is shown once, also where it is one of the models.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from eval.report.tables import Mean, task_title
+from eval.run.means import Mean, task_title
 from eval.run.protocol import headline
 from eval.sets.download import OFFERS
 

@@ -15,12 +15,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from eval.report import plots, published, tables
-from eval.report.figures import figures
 from eval.report.model_card import model_index
 from eval.report.published import Published
 from eval.report.run_folder import Run, pairs, seconds_per_megapixel, task_of
 from eval.report.significance import LEAST, Comparison, compare
-from eval.report.tables import Mean, printed
+from eval.report.tables import printed
+from eval.run.means import Mean, task_title
 from eval.run.plan import set_key
 from eval.run.protocol import headline
 from eval.run.rows import Cell
@@ -74,7 +74,7 @@ def report(runs: Sequence[Path], out: Path, against: str | None, console: Consol
     files: dict[str, bytes] = {}
     sections = []
     for run in read:
-        drawn = dict(figures(run, against)) if drawing else {}
+        drawn = dict(plots.figures(run, against)) if drawing else {}
         files |= {_plot(run, name): png(figure, plots.DPI) for name, figure in drawn.items()}
         files |= dict(_cards(run))
         shown = list(_shown(run, out, drawn))
@@ -184,7 +184,7 @@ def _beside_print(run: Run) -> Iterator[str]:
         cell = mean.cell
         mark = " *" if figure.note else ""
         yield (
-            f"| {cell.model} | {cell.set} | {tables.task_title(cell.scale, cell.degradation)} "
+            f"| {cell.model} | {cell.set} | {task_title(cell.scale, cell.degradation)} "
             f"| {' / '.join(ours)} | {' / '.join(theirs)}{mark} | {' / '.join(differences)} "
             f"| [{figure.source}]({figure.url}), {figure.table} |"
         )
@@ -227,7 +227,7 @@ def _channels(run: Run, cell: Cell) -> tuple[str, ...]:
 def _comparisons(run: Run, against: str | None) -> Iterator[str]:
     for one, other, found in _compared(run, against):
         yield (
-            f"| {one.set} | {tables.task_title(one.scale, one.degradation)} "
+            f"| {one.set} | {task_title(one.scale, one.degradation)} "
             f"| {one.model} | {other.model} | {found.n} | {found.wins} | {found.difference:+.3f} "
             f"| {found.low:+.3f} to {found.high:+.3f} | {found.p:.2g} |"
         )
@@ -253,7 +253,7 @@ def _costs(run: Run) -> Iterator[str]:
             peak = max((r.peak_bytes or 0 for r in own), default=0)
             count = facts.get("parameters")
             yield (
-                f"| {label} | {f'{count:,}' if count else '-'} | {tables.task_title(*task)} "
+                f"| {label} | {f'{count:,}' if count else '-'} | {task_title(*task)} "
                 f"| {seconds:.2f} | {peak / 1e6:.0f} |"
             )
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from eval.report.crops import Crop, crop_row, most_different
+from eval.report.run_folder import Run, Task, pairs, seconds_per_megapixel
+from eval.run.means import task_title
+from eval.run.protocol import headline
+from eval.run.rows import Cell
 from swin2sr.plots.style import COLOURS, SMALL, new_figure, panel_grid, plain
 
 if TYPE_CHECKING:
@@ -33,12 +37,65 @@ class Point:
     psnr: float
 
 
-@dataclass(frozen=True, eq=False)
-class Crop:
-    """Crop in a row of crops: (H, W, 3) or (H, W) uint8, and the caption below it."""
+def figures(run: Run, against: str | None) -> Iterator[tuple[str, Figure]]:
+    """Figures of a run's page by name: quality against cost, image by image, and crops.
 
-    caption: str
-    pixels: np.ndarray
+    Args:
+        run: whose results. against: as ``pairs``.
+    """
+    for task in run.tasks:
+        title = task_title(*task).replace(" ", "_")
+        ylabel = "PSNR RGB, dB" if headline(*task)[0] == "psnr_rgb" else "PSNR Y, dB"
+        if len({mean.cell.model for mean in run.of(task)}) < 2:
+            continue  # one model is no comparison
+        if any(run.record["models"][m.cell.model]["sha256"] for m in run.of(task)):
+            panels = _panels(run, task, by_parameters=True)
+            yield f"parameters_{title}", quality(panels, "parameters", ylabel)
+        panels = _panels(run, task, by_parameters=False)
+        if panels:
+            label = "seconds per input megapixel"
+            yield f"seconds_{title}", quality(panels, label, ylabel)
+    seen = set()
+    for one, other in pairs(run, against):
+        if (one.set, one.scale, one.degradation) in seen:
+            continue  # the best pair of each set and task
+        seen.add((one.set, one.scale, one.degradation))
+        yield from _pair_figures(run, one, other)
+
+
+def _pair_figures(run: Run, one: Cell, other: Cell) -> Iterator[tuple[str, Figure]]:
+    title = f"{one.set} {task_title(one.scale, one.degradation)}"
+    stem = title.replace(" ", "_")
+    metric = headline(one.scale, one.degradation)[0]
+    first, second = run.values(one, metric), run.values(other, metric)
+    differences = {image: first[image] - second[image] for image in first}
+    if all(math.isfinite(value) for value in differences.values()):
+        yield f"wins_{stem}", wins(title, one.model, other.model, differences)
+    task = (one.scale, one.degradation)
+    ranked = sorted(
+        (m for m in run.of(task) if m.cell.set == one.set),
+        key=lambda m: m.values[headline(*task)[0]] or 0,
+    )
+    windows = most_different(run.folder, (one, other), sorted(first))
+    cells = [mean.cell for mean in ranked]
+    shown = [(w.image, row) for w in windows if (row := crop_row(run.folder, cells, w))]
+    if shown:
+        yield f"crops_{stem}", crop_grid(shown)
+
+
+def _panels(run: Run, task: Task, *, by_parameters: bool) -> dict[str, list[Point]]:
+    """Points by set: each model's mean PSNR over its parameters or its seconds a megapixel."""
+    panels: dict[str, list[Point]] = {}
+    for mean in run.of(task):
+        psnr = mean.values[headline(*task)[0]]
+        rows = [row for row in run.rows if row.cell == mean.cell]
+        if by_parameters:
+            x = run.record["models"][mean.cell.model].get("parameters")
+        else:
+            x = seconds_per_megapixel(rows)
+        if psnr is not None and math.isfinite(psnr) and (x is not None or by_parameters):
+            panels.setdefault(mean.cell.set, []).append(Point(mean.cell.model, x, psnr))
+    return panels
 
 
 def quality(panels: Mapping[str, Sequence[Point]], xlabel: str, ylabel: str) -> Figure:
@@ -102,7 +159,7 @@ def wins(title: str, first: str, second: str, differences: Mapping[str, float]) 
     return figure
 
 
-def crops(rows: Sequence[tuple[str, Sequence[Crop]]]) -> Figure:
+def crop_grid(rows: Sequence[tuple[str, Sequence[Crop]]]) -> Figure:
     """Crops of equal size, a row for each image: what each model made of it.
 
     Args:

@@ -10,12 +10,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from eval.report import tables
-from eval.report.tables import Mean
-from eval.run import manifest as record
-from eval.run import rows as journal
+from eval.run import manifest
+from eval.run.means import Mean, degradation_order, in_order, means
 from eval.run.protocol import Protocol, headline
-from eval.run.rows import Cell, Row
+from eval.run.rows import Cell, Row, read
 from swin2sr.cli.console import Console
 from swin2sr.errors import ConfigError
 
@@ -37,17 +35,17 @@ class Run:
         Raises:
             ConfigError: no run, or one without results. OutputError: it cannot be read.
         """
-        kept = record.read(folder)
+        kept = manifest.read(folder)
         if kept is None:
             raise ConfigError(
                 f"There is no run in {str(folder)!r}.", remedy="Make one with 'run --out'."
             )
-        rows, notes = journal.read(folder)
+        rows, notes = read(folder)
         for note in notes:
             console.tell(f"note: {note}")
         if not rows:
             raise ConfigError(f"The run in {str(folder)!r} has no results yet.")
-        return cls(folder, kept, tables.in_order(rows.values(), list(kept["models"])))
+        return cls(folder, kept, in_order(rows.values(), list(kept["models"])))
 
     @property
     def name(self) -> str:
@@ -57,13 +55,13 @@ class Run:
     @cached_property
     def means(self) -> list[Mean]:
         """Of every cell, in order."""
-        return tables.means(self.rows, self.record["sets"])
+        return means(self.rows, self.record["sets"])
 
     @property
     def tasks(self) -> list[Task]:
         """Scales and degradations, in order."""
         found = {(mean.cell.scale, mean.cell.degradation) for mean in self.means}
-        return sorted(found, key=lambda t: (t[0], tables.degradation_order(t[1])))
+        return sorted(found, key=lambda t: (t[0], degradation_order(t[1])))
 
     @property
     def protocol(self) -> Protocol:

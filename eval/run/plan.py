@@ -13,8 +13,7 @@ from eval.run import manifest, models
 from eval.run.models import Model, Settings
 from eval.run.protocol import Protocol
 from eval.run.rows import Cell
-from eval.sets import datasets
-from eval.sets import download as fetch
+from eval.sets import datasets, download
 from eval.sets.datasets import SAMPLE, Benchmark, Item
 from eval.sets.degradations import Degradation, usual
 from swin2sr.errors import ConfigError
@@ -77,7 +76,7 @@ def make(request: Request) -> Plan:
 
     Raises:
         ConfigError: nothing fits, or two models of one label. As ``models.describe``,
-        ``datasets.find`` and ``fetch.fetch``.
+        ``datasets.find`` and ``download.fetch``.
     """
     found: dict[str, Model] = {}
     for spec in request.models:
@@ -111,7 +110,7 @@ def make(request: Request) -> Plan:
 
 
 def identity(plan: Plan, request: Request) -> dict[str, Any]:
-    """What the results of a plan depend on, as ``record.joined_with`` compares it."""
+    """What the results of a plan depend on, as ``manifest.joined_with`` compares it."""
     device = pick_device(request.settings.device)
     kind = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     settings = asdict(request.protocol) | asdict(request.settings) | {"device": kind}
@@ -173,13 +172,13 @@ def _benchmark(request: Request, name: str, scale: int) -> Benchmark:
     try:
         return datasets.find(request.data, name, scale)
     except ConfigError as error:
-        if not fetch.is_offered(name):
+        if not download.is_offered(name):
             raise
-        folder = fetch.cached(name, scale)
+        folder = download.cached(name, scale)
         if folder is None and request.fetch:
-            folder = fetch.fetch(name, scale)
+            folder = download.fetch(name, scale)
         if folder is None:
-            remedy = f"{error.remedy} Or add --fetch to download it once ({fetch.terms(name)})."
+            remedy = f"{error.remedy} Or add --fetch to download it once ({download.terms(name)})."
             raise ConfigError(error.message, remedy=remedy) from error
         return datasets.find(folder, name, scale)
 

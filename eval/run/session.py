@@ -20,16 +20,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from eval.report import tables
 from eval.run import manifest, plan, saved_images
-from eval.run import rows as journal
 from eval.run.distributed import Shard, joined
+from eval.run.means import MEANS, in_order, means, task_title, write_means
 from eval.run.models import Enlarge, Settings, enlarger, open_model
 from eval.run.plan import Plan, Request, Task
 from eval.run.profile import Cost, measured
 from eval.run.progress import Bar
 from eval.run.protocol import Protocol, Scores
-from eval.run.rows import Cell, Journal, Row
+from eval.run.rows import Cell, Journal, Row, merge, read, rounded
 from eval.sets import datasets
 from eval.sets.datasets import Benchmark, Pair
 from eval.sets.degradations import Degradation, usual
@@ -181,7 +180,7 @@ class _Session:
         for new, *_ in shares:
             before |= {row.key: row for row in new}
         result = Result(
-            rows=tables.in_order(before.values(), list(kept["models"])),
+            rows=in_order(before.values(), list(kept["models"])),
             sets=kept["sets"],
             failures=[line for _, lines, *_ in shares for line in lines],
             codes={code for _, _, codes, *_ in shares for code in codes},
@@ -225,7 +224,7 @@ class _Session:
     def _rows_so_far(self) -> dict[tuple[Cell, str], Row]:
         """What is on disk, here and at the other processes."""
         out = self.request.out
-        rows, notes = self.shard.agree(lambda: journal.read(out) if out else ({}, []))
+        rows, notes = self.shard.agree(lambda: read(out) if out else ({}, []))
         for note in notes:
             self.console.tell(f"note: {note}")
         union: dict[tuple[Cell, str], Row] = {}
@@ -277,7 +276,7 @@ class _Session:
             lr=pair.lr_origin,
             width=width,
             height=height,
-            scores=journal.rounded(done.scores),
+            scores=rounded(done.scores),
             seconds=done.cost.seconds,
             peak_bytes=done.cost.peak_bytes,
         )
@@ -296,8 +295,8 @@ class _Session:
         out = self.request.out
         if out is None or not self.shard.is_first:
             return
-        journal.merge(out, result.rows)
-        tables.write_means(out / tables.MEANS, tables.means(result.rows, result.sets))
+        merge(out, result.rows)
+        write_means(out / MEANS, means(result.rows, result.sets))
         if not result.measured and not result.failures:
             return
         session = {
@@ -340,7 +339,7 @@ def _measure(
 
 def _words(task: Task) -> str:
     cell = task.cell
-    title = tables.task_title(cell.scale, cell.degradation)
+    title = task_title(cell.scale, cell.degradation)
     return f"{cell.model} on {cell.set} {title}, {task.item.name}"
 
 

@@ -15,11 +15,11 @@ import pytest
 
 from eval.cli import main
 from eval.run import rows
-from eval.run import session as run
 from eval.run.distributed import Shard, joined
 from eval.run.plan import Plan, Request
 from eval.run.protocol import Scores
 from eval.run.rows import Cell, Journal, Row
+from eval.run.session import _Session
 from swin2sr.cli.console import Console
 from swin2sr.errors import ConfigError, Swin2SRError
 from tests.eval.conftest import smooth, write
@@ -135,7 +135,7 @@ def test_rows_on_another_machines_disk_count(tmp_path: Path) -> None:
     Journal(tmp_path, 0).append(mine)
     other = Two(0, 2, others=[None, {theirs.key: theirs}])
     request = Request(models=("m",), out=tmp_path)
-    session = run._Session(request, Plan({}, {}, (), ()), other, Console())
+    session = _Session(request, Plan({}, {}, (), ()), other, Console())
     assert session._rows_so_far() == {mine.key: mine, theirs.key: theirs}
 
 

@@ -15,14 +15,13 @@ from PIL import Image
 
 from eval.cli import main
 from eval.report import crops, plots
-from eval.report.crops import SIDE, Window
+from eval.report.crops import SIDE, Crop, Window
 from eval.report.page import OLDER
-from eval.report.plots import Crop, Point
+from eval.report.plots import Point
 from eval.report.published import find
 from eval.run import manifest, saved_images
-from eval.run import rows as journal
 from eval.run.protocol import Scores
-from eval.run.rows import Cell, Row
+from eval.run.rows import Cell, Row, merge
 from swin2sr.plots import png
 from tests.eval.conftest import smooth
 
@@ -69,7 +68,7 @@ def finished(out: Path, rows: list[Row], **facts: object) -> Path:
         "sessions": [session],
     }
     manifest.write(out, values | facts)
-    journal.merge(out, rows)
+    merge(out, rows)
     return out
 
 
@@ -235,7 +234,7 @@ def test_the_window_is_where_outputs_differ_most(tmp_path: Path) -> None:
 def test_a_row_of_crops_shows_original_input_and_models(tmp_path: Path) -> None:
     hr = smooth(0, 160, 200)
     cells = [saved(tmp_path, m, "y", hr, np.roll(hr, n, 1)) for n, m in enumerate(("a", "b"))]
-    row = crops.row(tmp_path, cells, Window("y", 10, 20, 1.0))
+    row = crops.crop_row(tmp_path, cells, Window("y", 10, 20, 1.0))
     assert [crop.caption.partition("\n")[0] for crop in row] == ["original", "input", "a", "b"]
     assert np.array_equal(row[0].pixels, hr[10:74, 20:84])
     assert all(crop.pixels.shape == (SIDE, SIDE, 3) for crop in row)
@@ -245,7 +244,7 @@ def test_a_row_of_crops_shows_original_input_and_models(tmp_path: Path) -> None:
 def test_an_input_that_is_one_of_the_models_is_shown_once(tmp_path: Path) -> None:
     hr = smooth(0, 80, 80)
     cells = [saved(tmp_path, model, "y", hr, hr) for model in ("input", "a")]
-    row = crops.row(tmp_path, cells, Window("y", 0, 0, 1.0))
+    row = crops.crop_row(tmp_path, cells, Window("y", 0, 0, 1.0))
     assert [crop.caption.partition("\n")[0] for crop in row] == ["original", "input", "a"]
 
 
@@ -303,7 +302,7 @@ def test_scaling_has_both_axes_logarithmic() -> None:
 
 def test_crops_are_drawn_pixel_by_pixel() -> None:
     grey = smooth(0)[..., 0]
-    figure = plots.crops([("img", [Crop("one", grey), Crop("two", smooth(1))])])
+    figure = plots.crop_grid([("img", [Crop("one", grey), Crop("two", smooth(1))])])
     shown = [axes.images[0] for axes in figure.axes if axes.images]
     assert np.array_equal(shown[0].get_array(), grey)
     assert all(image.get_interpolation() == "nearest" for image in shown)

@@ -14,11 +14,10 @@ import pytest
 from PIL import Image
 
 from eval.cli import main
-from eval.run import rows as journal
-from eval.run import session as run
+from eval.run import session
 from eval.run.models import Model
 from eval.run.protocol import Protocol
-from eval.run.rows import Cell
+from eval.run.rows import Cell, read
 from eval.run.saved_images import place
 from eval.run.session import enlarger, evaluate, mean
 from eval.sets.datasets import find
@@ -74,7 +73,7 @@ def test_a_run_is_every_combination_in_order(trio: Path, network: Path, tmp_path
 
 def test_a_row_is_what_evaluate_gives(trio: Path, network: Path, tmp_path: Path) -> None:
     assert measure(trio, tmp_path, "--scale", "2", models=(str(network),)) == 0
-    rows, _ = journal.read(tmp_path)
+    rows, _ = read(tmp_path)
     scores = evaluate(enlarger(str(network), 2, "official"), find(trio, "Trio", 2))
     for row, score in zip(rows.values(), scores, strict=True):
         assert (row.width, row.height) == (28, 24)
@@ -172,7 +171,7 @@ def test_io_08_one_bad_image_costs_only_itself(
     out = tmp_path / "out"
     assert measure(trio, out, "--scale", "2") == 1
     assert "bicubic on Trio x2 bicubic, b: Cannot read 'b.png'" in capsys.readouterr().err
-    assert [key[1] for key in journal.read(out)[0]] == ["a", "c"]
+    assert [key[1] for key in read(out)[0]] == ["a", "c"]
     with (out / "means.csv").open(newline="") as file:
         (line,) = csv.DictReader(file)
     assert (line["images"], line["of"], line["psnr"]) == ("2", "3", "")
@@ -183,7 +182,7 @@ def test_io_12_when_memory_fails_everywhere_the_exit_code_says_so(
 ) -> None:
     monkeypatch.setattr("swin2sr.inference.hardware.available_memory", lambda *_: 1000)
     assert measure(trio, tmp_path, models=(str(network),)) == 3
-    assert journal.read(tmp_path)[0] == {}
+    assert read(tmp_path)[0] == {}
 
 
 def test_io_07_other_settings_or_weights_are_refused(
@@ -287,20 +286,20 @@ def test_a_model_that_cannot_be_opened_fails_alone(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    real = run.open_model
+    real = session.open_model
 
     def refused(model: Model, *rest: Any) -> Any:
         if not model.is_baseline:
             raise WeightsError("Gone.", code="not_found")
         return real(model, *rest)
 
-    monkeypatch.setattr(run, "open_model", refused)
+    monkeypatch.setattr(session, "open_model", refused)
     models = (f"m={network}", "bicubic")
     assert measure(trio, tmp_path, "--scale", "2", models=models) == 1
     error = capsys.readouterr().err
     assert error.count("failed: m x2: Gone.") == 1
     assert "3 images failed:" in error
-    assert {key[0].model for key in journal.read(tmp_path)[0]} == {"bicubic"}
+    assert {key[0].model for key in read(tmp_path)[0]} == {"bicubic"}
 
 
 def test_two_models_of_one_name_must_be_told_apart(
