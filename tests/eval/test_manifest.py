@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +72,11 @@ def test_the_machine_is_described_not_named() -> None:
 
 
 def test_the_commit_is_this_checkouts(root: Path) -> None:
+    command = ["git", "-C", str(root), "rev-parse", "HEAD"]
+    head = subprocess.run(command, capture_output=True, text=True)
     found = manifest.commit()
-    if not (root / ".git").exists():
+    if head.returncode or not (root / ".git").exists():
         assert found is None
     else:
-        assert found is None or len(found.rstrip("+")) == 40
+        assert found is not None
+        assert found.rstrip("+") == head.stdout.strip()
