@@ -30,7 +30,7 @@ from swin2sr.models import (
     SwinIRModel,
 )
 from swin2sr.processing import Swin2SRImageProcessor
-from swin2sr.processing.config_files import MODEL, PROCESSOR, Place
+from swin2sr.processing.config_files import MODEL, PROCESSOR, ModelFiles
 
 _PROCESSORS = (Swin2SRImageProcessor, ViTImageProcessor)
 
@@ -76,7 +76,7 @@ class _AutoModel:
             "local_files_only": local_files_only,
         }
         entry = _published(name)
-        kind = entry.config.model_type if entry else _described(Place.of(name, **remote))[0]
+        kind = entry.config.model_type if entry else _described(ModelFiles.of(name, **remote))[0]
         if kind not in cls.networks:
             raise WeightsError(
                 f"{os.fsdecode(name)!r} is a {kind!r} network; {cls.__name__} offers "
@@ -165,17 +165,17 @@ class AutoImageProcessor:
         """
         if _published(name):
             return Swin2SRImageProcessor.from_pretrained(name)
-        place = Place.of(
+        files = ModelFiles.of(
             name, revision=revision, cache_dir=cache_dir, local_files_only=local_files_only
         )
-        values = place.read(PROCESSOR) or {}
+        values = files.read(PROCESSOR) or {}
         if kind := values.get("image_processor_type") or values.get("feature_extractor_type"):
             for processor in _PROCESSORS:
                 if kind in processor.names:
                     return processor.from_dict(values)
             offered = ", ".join(processor.names[0] for processor in _PROCESSORS)
-            raise ConfigError(f"{place.name!r} needs a {str(kind)[:80]!r}; there are {offered}.")
-        kind, network = _described(place)
+            raise ConfigError(f"{files.name!r} needs a {str(kind)[:80]!r}; there are {offered}.")
+        kind, network = _described(files)
         if kind in BACKBONES:
             made = ViTImageProcessor.for_network(network)
             return ViTImageProcessor.from_dict(values) if values else made
@@ -191,17 +191,17 @@ def _published(name: Any) -> checkpoints.Entry | None:
     return entry
 
 
-def _described(place: Place) -> tuple[str, dict[str, Any]]:
+def _described(files: ModelFiles) -> tuple[str, dict[str, Any]]:
     """Read the "model_type" and all values of ``config.json``.
 
     Raises:
         WeightsError: there is none.
         ConfigError: it names no type.
     """
-    values = place.read(MODEL)
+    values = files.read(MODEL)
     if values is None:
-        raise WeightsError(f"{place.name!r} has no {MODEL}.", code="not_found")
+        raise WeightsError(f"{files.name!r} has no {MODEL}.", code="not_found")
     kind = values.get("model_type")
     if not isinstance(kind, str):
-        raise ConfigError(f"The {MODEL} of {place.name!r} does not name its model_type.")
+        raise ConfigError(f"The {MODEL} of {files.name!r} does not name its model_type.")
     return kind[:80], values

@@ -19,9 +19,8 @@ from PIL import Image
 
 from swin2sr.config import flag, number, positive, whole
 from swin2sr.errors import ConfigError, ImageError, ShapeError, WeightsError
-from swin2sr.processing.base import ImageProcessor
-from swin2sr.processing.batches import BatchFeature
-from swin2sr.processing.config_files import MODEL, PROCESSOR, Place
+from swin2sr.processing.base import BatchFeature, ImageProcessor
+from swin2sr.processing.config_files import MODEL, PROCESSOR, ModelFiles
 from swin2sr.processing.planes import FIRST, read_planes
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -190,15 +189,15 @@ class ViTImageProcessor(ImageProcessor):
             WeightsError: not_found, offline or download.
             ConfigError: a file that cannot be read or used.
         """
-        place = Place.of(
+        files = ModelFiles.of(
             name, revision=revision, cache_dir=cache_dir, local_files_only=local_files_only
         )
-        if (values := place.read(PROCESSOR)) is not None:
+        if (values := files.read(PROCESSOR)) is not None:
             return cls.from_dict(values)
-        if (values := place.read(MODEL)) is not None:
+        if (values := files.read(MODEL)) is not None:
             return cls.for_network(values)
         raise WeightsError(
-            f"{place.name!r} holds neither {PROCESSOR} nor {MODEL}.",
+            f"{files.name!r} holds neither {PROCESSOR} nor {MODEL}.",
             code="not_found",
             remedy="Make one: ViTImageProcessor(size=..., image_mean=..., image_std=...).",
         )

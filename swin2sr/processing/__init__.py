@@ -1,6 +1,6 @@
-"""Pictures to network input and back: values, axes, sizes, padding."""
+"""Image processors: pictures to network input and back; values, axes, sizes, padding."""
 
-from swin2sr.processing.batches import BatchFeature
+from swin2sr.processing.base import BatchFeature
 from swin2sr.processing.planes import to_pixels, to_tensor
 from swin2sr.processing.restoration import (
     Swin2SRImageProcessor,

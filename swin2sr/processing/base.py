@@ -1,23 +1,54 @@
-"""What every processor of pictures shares: its settings as a file, and the call."""
+"""Base of image processors: options as a file, the call, and the batch that it returns."""
 
 from __future__ import annotations
 
+import json
 import os
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import torch
+from torch import Tensor
 
-from swin2sr.errors import ConfigError
-from swin2sr.processing import config_files
-from swin2sr.processing.batches import BatchFeature, check_formats, pack
-from swin2sr.processing.planes import flat
+from swin2sr.config import choice
+from swin2sr.errors import ConfigError, KindError, OutputError, ShapeError
+from swin2sr.filesystem import write_bytes
+from swin2sr.processing.config_files import PROCESSOR
+from swin2sr.processing.planes import FIRST, LAST, flat
+
+
+class BatchFeature(dict[str, Any]):
+    """Output of a processor: a dict whose entries are attributes too."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def to(self, device: Any = None, dtype: torch.dtype | None = None) -> Self:
+        """Move every tensor, in place; ``dtype`` (also taken first) changes floating-point ones.
+
+        Returns:
+            Itself.
+        Raises:
+            KindError: an entry is no tensor.
+        """
+        if isinstance(device, torch.dtype):
+            device, dtype = None, device
+        for key, value in self.items():
+            if not isinstance(value, Tensor):
+                raise KindError(f"{key!r} is no tensor.", remedy='Ask for return_tensors="pt".')
+            self[key] = value.to(device, dtype if value.is_floating_point() else None)
+        return self
 
 
 class ImageProcessor(ABC):
-    """A processor whose options are its attributes; subclasses say what is done with a picture."""
+    """Processor whose options are its attributes; subclasses say what is done with a picture."""
 
     names: ClassVar[tuple[str, ...]]  # its own in transformers and in files, the present one first
     options: ClassVar[tuple[str, ...]]
@@ -40,23 +71,33 @@ class ImageProcessor(ABC):
         """The work of ``preprocess``, which its caller's caller called."""
         wanted = {name: value for name, value in given.items() if value is not None}
         used = type(self).from_dict(self._options() | wanted)
-        check_formats(return_tensors, data_format, input_data_format)
+        # Formats are refused before any picture is touched.
+        choice("return_tensors", return_tensors, (None, "np", "pt"))
+        choice("input_data_format", input_data_format, (None, FIRST, LAST, "none"))
+        choice("data_format", data_format, (None, FIRST, LAST))
         made = []
         for image in flat(images):
             planes, is_dark = used._prepare(image, input_data_format)
             if is_dark:
                 text = "A picture of 0..1 is rescaled, as if of 0..255; use do_rescale=False."
                 warnings.warn(text, stacklevel=3)
+            if data_format == LAST:
+                planes = np.ascontiguousarray(planes.transpose(1, 2, 0))
             made.append(planes)
-        return pack(made, return_tensors, data_format)
+        if return_tensors is None:
+            return BatchFeature(pixel_values=made)
+        batch = _stack(made)
+        return BatchFeature(
+            pixel_values=torch.from_numpy(batch) if return_tensors == "pt" else batch
+        )
 
     def to_dict(self) -> dict[str, Any]:
-        """What ``preprocessor_config.json`` holds, under the names transformers reads."""
+        """Return the values of ``preprocessor_config.json``, by the names transformers reads."""
         return {**self._options(), "image_processor_type": self.names[0]}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Read what ``preprocessor_config.json`` holds; unknown keys and nulls are left out.
+        """Read the values of ``preprocessor_config.json``; unknown keys and nulls are left out.
 
         Raises:
             ConfigError: the settings of another processor, or a value that cannot be used.
@@ -72,4 +113,17 @@ class ImageProcessor(ABC):
         Raises:
             OutputError: the folder cannot be written.
         """
-        config_files.save(self.to_dict(), folder)
+        text = json.dumps(self.to_dict(), indent=2, sort_keys=True) + "\n"
+        try:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"{str(folder)!r} cannot be made: {error.strerror}.") from error
+        write_bytes(Path(folder) / PROCESSOR, text.encode())
+
+
+def _stack(made: list[np.ndarray]) -> np.ndarray:
+    shapes = sorted({planes.shape for planes in made})
+    if len(shapes) != 1:
+        text = f"One batch needs pictures of one shape, got {shapes or 'no pictures'}."
+        raise ShapeError(text, remedy="Process them one by one, or without return_tensors.")
+    return np.stack(made)

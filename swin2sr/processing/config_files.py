@@ -1,26 +1,23 @@
-"""The files that say how a model's pictures are made: in a folder, a cache, or on the Hub."""
+"""Configuration files of a model: in a folder, in the cache, or on the Hub."""
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from swin2sr.checkpoints.cache import Downloader
 from swin2sr.checkpoints.load import is_hub_id, read_json
-from swin2sr.errors import KindError, OutputError, WeightsError
-from swin2sr.filesystem import write_bytes
+from swin2sr.errors import KindError, WeightsError
 
 PROCESSOR = "preprocessor_config.json"
 MODEL = "config.json"
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a model's files are.
+class ModelFiles:
+    """Folder or Hub repository with a model's files.
 
     Args:
         name: folder, or Hub id ("user/repository").
@@ -35,8 +32,8 @@ class Place:
     local_files_only: bool = False
 
     @classmethod
-    def of(cls, name: Any, **remote: Any) -> Place:
-        """A place by name or path.
+    def of(cls, name: Any, **remote: Any) -> ModelFiles:
+        """Find by name or path.
 
         Raises:
             KindError: neither.
@@ -47,7 +44,7 @@ class Place:
         return cls(os.fsdecode(name), **remote)
 
     def read(self, filename: str) -> dict[str, Any] | None:
-        """The JSON object in a file: of the folder, of the cache, or fetched from the Hub.
+        """Read the JSON object in a file: of the folder, of the cache, or fetched from the Hub.
 
         Returns:
             None where the folder or the repository has no such file.
@@ -73,17 +70,3 @@ class Place:
                 return None
             raise
         return read_json(path)
-
-
-def save(values: Mapping[str, Any], folder: str | os.PathLike[str]) -> None:
-    """Write ``preprocessor_config.json``.
-
-    Raises:
-        OutputError: the folder cannot be written.
-    """
-    text = json.dumps(values, indent=2, sort_keys=True) + "\n"
-    try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{str(folder)!r} cannot be made: {error.strerror}.") from error
-    write_bytes(Path(folder) / PROCESSOR, text.encode())

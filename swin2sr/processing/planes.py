@@ -1,4 +1,4 @@
-"""Pictures of every kind as planes of numbers, and planes as pictures."""
+"""Planes of numbers from pictures of every kind, and pictures from planes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CHANNELS = (1, 3)  # what an array without a given layout is taken to have
 
 
 def to_tensor(pixels: np.ndarray) -> Tensor:
-    """A copy of (H, W, C) floating-point pixels in 0..1 as a (1, C, H, W) batch of their type.
+    """Copy (H, W, C) floating-point pixels in 0..1 into a (1, C, H, W) batch of their type.
 
     Raises:
         ShapeError: not three axes.
@@ -32,7 +32,7 @@ def to_tensor(pixels: np.ndarray) -> Tensor:
 
 
 def to_pixels(image: Tensor) -> np.ndarray:
-    """A (1, C, H, W) batch as (H, W, C) float32 pixels, clipped to 0..1 (NaN stays NaN).
+    """Turn a (1, C, H, W) batch into (H, W, C) float32 pixels, clipped to 0..1 (NaN stays NaN).
 
     Raises:
         ShapeError: not four axes, or more than one picture.
@@ -44,7 +44,7 @@ def to_pixels(image: Tensor) -> np.ndarray:
 
 
 def to_picture(pixels: np.ndarray) -> Image.Image:
-    """(H, W, 1 or 3) pixels in 0..1 as a picture of 8 bits, L or RGB.
+    """Round (H, W, 1 or 3) pixels in 0..1 to a PIL image of 8 bits, L or RGB.
 
     Raises:
         ShapeError: channels that PIL has no mode for.
@@ -57,7 +57,7 @@ def to_picture(pixels: np.ndarray) -> Image.Image:
 
 
 def flat(images: Any) -> list[Any]:
-    """Single pictures, from one, from lists of them and from batches."""
+    """List single pictures, from one, from lists of them and from batches."""
     if isinstance(images, list | tuple):
         return [image for item in images for image in flat(item)]
     if isinstance(images, np.ndarray | Tensor) and images.ndim == 4:
@@ -66,7 +66,7 @@ def flat(images: Any) -> list[Any]:
 
 
 def read_planes(image: Any, layout: str | None) -> tuple[np.ndarray, bool]:
-    """One picture as numbers.
+    """Read one picture as numbers.
 
     Args:
         image: picture of PIL, array or tensor.
@@ -122,7 +122,7 @@ def _from_pil(image: Image.Image) -> np.ndarray:
 
 
 def _layout(shape: tuple[int, ...], is_tensor: bool, is_bytes: bool) -> str:
-    """Where the channels of a picture with three axes are."""
+    """Find the axis of the channels of a picture with three axes."""
     first, last = shape[0] in _CHANNELS, shape[-1] in _CHANNELS
     is_first = first and (is_tensor or not last)
     is_last = last and not is_tensor and (not first or (is_bytes and shape[-1] == 3))

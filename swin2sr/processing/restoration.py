@@ -1,4 +1,4 @@
-"""The processor of restoration networks: values, axes, padding, cropping.
+"""Image processor of restoration networks: values, axes, padding, cropping.
 
 ``Swin2SRImageProcessor`` takes every argument of the class of that name in transformers and honours
 each of them in ``__init__``, in ``preprocessor_config.json`` and in the call.
@@ -19,16 +19,15 @@ from swin2sr import checkpoints
 from swin2sr.config import choice, flag, positive, restoration_config, whole
 from swin2sr.errors import ConfigError, JobError, KindError, ShapeError, WeightsError
 from swin2sr.nn.windows import pad_to_windows
-from swin2sr.processing.base import ImageProcessor
-from swin2sr.processing.batches import BatchFeature
-from swin2sr.processing.config_files import MODEL, PROCESSOR, Place
+from swin2sr.processing.base import BatchFeature, ImageProcessor
+from swin2sr.processing.config_files import MODEL, PROCESSOR, ModelFiles
 from swin2sr.processing.planes import FIRST, read_planes, to_picture, to_pixels
 
 PADDINGS = ("minimal", "official")
 
 
 class Swin2SRImageProcessor(ImageProcessor):
-    """Makes network input of pictures, and pictures of network output.
+    """Image processor: network input of pictures, and pictures of network output.
 
     Args:
         name: a model, whose window is then the divisor unless one is given; as ``from_pretrained``.
@@ -98,7 +97,7 @@ class Swin2SRImageProcessor(ImageProcessor):
         data_format: str | None = FIRST,
         input_data_format: str | None = None,
     ) -> BatchFeature:
-        """Network input for one picture or several; calling the processor does the same.
+        """Make network input of one picture or several; calling the processor does the same.
 
         A PIL picture of mode L gives one channel, 16-bit grey one channel in 0..255 with
         fractions, RGB three; I and F, whose white is unknown, are refused; every other mode is
@@ -156,7 +155,7 @@ class Swin2SRImageProcessor(ImageProcessor):
         scale: int | None = None,
         output_type: str = "pil",
     ) -> list[Any]:
-        """Pictures of a network's output: padding cut off, values clipped to 0..1.
+        """Make pictures of a network's output: padding cut off, values clipped to 0..1.
 
         Args:
             outputs: what the model returned, or its ``reconstruction`` (B, C, H'*s, W'*s).
@@ -195,7 +194,7 @@ class Swin2SRImageProcessor(ImageProcessor):
         return [to_picture(pixels) for pixels in results] if output_type == "pil" else results
 
     def _scale(self, batch: Tensor, sizes: list[tuple[int, int]]) -> int:
-        """The one factor between the padded inputs and the output."""
+        """Scale between the padded inputs and the output, which must be one and whole."""
         factors = set()
         for size in sizes:
             empty = torch.empty((1, 1, *size), device="meta")  # a shape without memory
@@ -208,16 +207,12 @@ class Swin2SRImageProcessor(ImageProcessor):
         return factor
 
     def to_dict(self) -> dict[str, Any]:
-        """What ``preprocessor_config.json`` holds, under the names transformers reads."""
+        """As ``ImageProcessor.to_dict``, with the older name of the divisor."""
         return {**super().to_dict(), "pad_size": self.size_divisor}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Read what ``preprocessor_config.json`` holds; unknown keys and nulls are left out.
-
-        Raises:
-            ConfigError: the settings of another processor, or a value that cannot be used.
-        """
+        """As ``ImageProcessor.from_dict``; either name of the divisor is read."""
         divisor = _divisor(values.get("size_divisor"), values.get("pad_size"))
         return super().from_dict({**values, "size_divisor": divisor})
 
@@ -230,7 +225,7 @@ class Swin2SRImageProcessor(ImageProcessor):
         cache_dir: str | os.PathLike[str] | None = None,
         local_files_only: bool = False,
     ) -> Self:
-        """The processor that belongs to a model.
+        """Load the processor that belongs to a model.
 
         The files published with models hold the defaults, and so a divisor of 8 even for a window
         of 7; for published models the window is the registry's instead, and nothing is downloaded.
@@ -243,19 +238,19 @@ class Swin2SRImageProcessor(ImageProcessor):
             WeightsError: not_found, no such folder or model; offline or download.
             ConfigError: a file that cannot be read or used.
         """
-        place = Place.of(
+        files = ModelFiles.of(
             name, revision=revision, cache_dir=cache_dir, local_files_only=local_files_only
         )
         entry = checkpoints.find(name) if isinstance(name, str) else None
         # In the order weights are looked for: what is packaged, the folder, what is published.
         if entry is None or (entry.source != "packaged" and Path(name).is_dir()):
-            if (values := place.read(PROCESSOR)) is not None:
+            if (values := files.read(PROCESSOR)) is not None:
                 return cls.from_dict(values)
-            if (values := place.read(MODEL)) is not None:
+            if (values := files.read(MODEL)) is not None:
                 return cls(size_divisor=restoration_config(values).window_size)
         if entry is None:
             raise WeightsError(
-                f"{place.name!r} holds neither {PROCESSOR} nor {MODEL}.",
+                f"{files.name!r} holds neither {PROCESSOR} nor {MODEL}.",
                 code="not_found",
                 remedy="Make one: Swin2SRImageProcessor(size_divisor=model.config.window_size).",
             )
@@ -267,7 +262,7 @@ Swin2SRImageProcessorPil = Swin2SRImageProcessor
 
 
 def _divisor(size_divisor: Any, pad_size: Any) -> int | None:
-    """The one value that two names give; None when neither does."""
+    """Value that the two names give together; None when neither does."""
     given = {"size_divisor": size_divisor, "pad_size": pad_size}
     found = {whole(name, value, least=1) for name, value in given.items() if value is not None}
     if len(found) > 1:

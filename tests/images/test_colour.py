@@ -1,4 +1,4 @@
-"""Brightness apart from colour, and back together."""
+"""Luma apart from colour, transparency apart from both, and back together."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from swin2sr.errors import ShapeError
-from swin2sr.images.colour import brightness, with_colour_of
+from swin2sr.images.colour import bleed, brightness, resize_alpha, with_colour_of
 
 
 def colours(height: int = 12, width: int = 10) -> np.ndarray:
@@ -48,3 +48,27 @@ def test_flat_colours_stay_flat_when_enlarged() -> None:
 def test_a_brightness_of_another_shape_is_refused() -> None:
     with pytest.raises(ShapeError, match=r"\(12, 10\)"):
         with_colour_of(colours(), np.zeros((13, 10), np.float32))
+
+
+def test_img_29_bleed_keeps_visible_pixels_and_colours_the_hidden_ones() -> None:
+    pixels = np.zeros((7, 11, 3), np.float32)
+    alpha = np.zeros((7, 11), np.float32)
+    pixels[2:4, 3:6], alpha[2:4, 3:6] = (0.2, 0.9, 0.4), 0.5
+    filled = bleed(pixels, alpha)
+    np.testing.assert_allclose(filled, np.broadcast_to(filled[2, 3], filled.shape), atol=1e-6)
+    np.testing.assert_array_equal(filled[2:4, 3:6], pixels[2:4, 3:6])
+
+
+@pytest.mark.parametrize("opacity", [0.0, 1.0])
+def test_img_29_bleed_of_all_or_nothing_changes_nothing(opacity: float) -> None:
+    pixels = colours(6, 9)
+    np.testing.assert_array_equal(bleed(pixels, np.full((6, 9), opacity, np.float32)), pixels)
+
+
+def test_img_29_opacity_is_enlarged_within_its_range() -> None:
+    alpha = np.zeros((4, 5), np.float32)
+    alpha[:, 2:] = 1
+    large = resize_alpha(alpha, (20, 16))
+    assert large.shape == (16, 20)
+    assert large.dtype == np.float32
+    assert (large.min(), large.max()) == (0, 1)

@@ -18,7 +18,6 @@ from PIL import Image, ImageCms
 from swin2sr.errors import ConfigError, ImageError, OutputError
 from swin2sr.filesystem import write_file
 from swin2sr.images import Picture, check_size, decode, encode, output_name, to_pil
-from swin2sr.images.colour import bleed, resize_alpha
 from swin2sr.images.encode import LONGEST
 
 NOISE = np.random.default_rng(0).integers(0, 256, (6, 9, 4), dtype=np.uint8)
@@ -192,30 +191,6 @@ def test_img_29_opacity_is_apart_and_exact(mode: str) -> None:
 
 def test_img_29_full_opacity_is_dropped() -> None:
     assert decode(Image.new("RGBA", (2, 2), (1, 2, 3, 255))).alpha is None
-
-
-def test_img_29_bleed_keeps_visible_pixels_and_colours_the_hidden_ones() -> None:
-    pixels = np.zeros((7, 11, 3), np.float32)
-    alpha = np.zeros((7, 11), np.float32)
-    pixels[2:4, 3:6], alpha[2:4, 3:6] = (0.2, 0.9, 0.4), 0.5
-    filled = bleed(pixels, alpha)
-    np.testing.assert_allclose(filled, np.broadcast_to(filled[2, 3], filled.shape), atol=1e-6)
-    np.testing.assert_array_equal(filled[2:4, 3:6], pixels[2:4, 3:6])
-
-
-@pytest.mark.parametrize("opacity", [0.0, 1.0])
-def test_img_29_bleed_of_all_or_nothing_changes_nothing(opacity: float) -> None:
-    pixels = NOISE[..., :3] / np.float32(255)
-    np.testing.assert_array_equal(bleed(pixels, np.full((6, 9), opacity, np.float32)), pixels)
-
-
-def test_img_29_opacity_is_enlarged_within_its_range() -> None:
-    alpha = np.zeros((4, 5), np.float32)
-    alpha[:, 2:] = 1
-    large = resize_alpha(alpha, (20, 16))
-    assert large.shape == (16, 20)
-    assert large.dtype == np.float32
-    assert (large.min(), large.max()) == (0, 1)
 
 
 TURNED = {  # what each orientation's stored pixels are made of

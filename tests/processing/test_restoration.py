@@ -1,8 +1,7 @@
-"""Pictures to network input and back."""
+"""Image processor of restoration networks: values of transformers, padding, layouts, files."""
 
 from __future__ import annotations
 
-import copy
 import json
 import math
 from pathlib import Path
@@ -30,12 +29,9 @@ from swin2sr.errors import (
 )
 from swin2sr.models.outputs import ImageSuperResolutionOutput
 from swin2sr.processing import (
-    BatchFeature,
     Swin2SRImageProcessor,
     Swin2SRImageProcessorFast,
     Swin2SRImageProcessorPil,
-    to_pixels,
-    to_tensor,
 )
 
 
@@ -589,51 +585,3 @@ def test_the_other_names_are_the_same_class() -> None:
     assert swin2sr.Swin2SRImageProcessor is Swin2SRImageProcessor
     assert swin2sr.Swin2SRImageProcessorFast is Swin2SRImageProcessorFast is Swin2SRImageProcessor
     assert Swin2SRImageProcessorPil is Swin2SRImageProcessor
-
-
-def test_features_read_as_dict_and_attributes_and_move() -> None:
-    made = Swin2SRImageProcessor()(_colour(8, 8), return_tensors="pt")
-    assert dict(**made).keys() == {"pixel_values"}
-    assert made.pixel_values is made["pixel_values"]
-    assert copy.deepcopy(made).keys() == made.keys()
-    with pytest.raises(AttributeError):
-        _ = made.labels
-    made["mask"] = torch.ones(1, dtype=torch.int64)
-    assert made.to("cpu", torch.float16) is made
-    assert (made.pixel_values.dtype, made.mask.dtype) == (torch.float16, torch.int64)
-    assert made.to(torch.bfloat16).pixel_values.dtype == torch.bfloat16
-    assert made.to("meta").pixel_values.device.type == "meta"
-
-
-def test_arrays_cannot_be_moved() -> None:
-    with pytest.raises(KindError, match="return_tensors"):
-        BatchFeature(pixel_values=[np.zeros(1)]).to("cpu")
-
-
-# Pixels and tensors
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-def test_pixels_survive_the_way_to_a_tensor_and_back(channels: int) -> None:
-    pixels = np.random.default_rng(0).random((5, 7, channels), dtype=np.float32)
-    tensor = to_tensor(pixels)
-    assert (tensor.shape, tensor.dtype) == ((1, channels, 5, 7), torch.float32)
-    np.testing.assert_array_equal(to_pixels(tensor), pixels)
-    tensor.zero_()
-    assert pixels.max() > 0
-
-
-def test_pixels_are_clipped_and_single_precision() -> None:
-    pixels = to_pixels(torch.tensor([-0.2, 0.25, 1.3])[None, :, None, None].half())
-    assert pixels.dtype == np.float32
-    assert pixels.ravel().tolist() == [0, 0.25, 1]
-
-
-def test_pixels_and_tensors_of_other_shapes_are_refused() -> None:
-    with pytest.raises(ShapeError):
-        to_tensor(np.zeros((4, 4), np.float32))
-    with pytest.raises(KindError):
-        to_tensor(np.zeros((4, 4, 3), np.uint8))
-    for shape in ((3, 4, 4), (2, 3, 4, 4)):
-        with pytest.raises(ShapeError):
-            to_pixels(torch.zeros(shape))
