@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from swin2sr.training.recipes import RECIPES as RECIPES
     from swin2sr.training.recipes import Recipe as Recipe
     from swin2sr.training.recipes import find_recipe as find_recipe
-    from swin2sr.training.start import finetune_recipe as finetune_recipe
+    from swin2sr.training.state import finetune_recipe as finetune_recipe
     from swin2sr.training.validation import validate as validate
 
 _ROOMS = {
@@ -32,7 +32,7 @@ _ROOMS = {
     "Result": "loop",
     "export": "loop",
     "find_recipe": "recipes",
-    "finetune_recipe": "start",
+    "finetune_recipe": "state",
     "read_images": "data",
     "split": "data",
     "train": "loop",

@@ -7,8 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from swin2sr.errors import Swin2SRError
-from swin2sr.training.arguments import add_arguments
-from swin2sr.training.cli import run
+from swin2sr.training.cli import add_arguments, run
 
 INTERRUPTED = 130
 

@@ -1,29 +1,75 @@
-"""What ``swin2sr train`` does."""
+"""Command line of training: ``swin2sr train`` and ``python -m swin2sr.training``."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from dataclasses import replace
-
-import torch
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
 
 from swin2sr.errors import ConfigError
-from swin2sr.inference.hardware import available_cores, prepare_process
-from swin2sr.training.arguments import FACTS, changed, listing
-from swin2sr.training.distributed import is_first, local_processes
-from swin2sr.training.loop import export, train
-from swin2sr.training.recipes import FINETUNE, Recipe, find_recipe
-from swin2sr.training.start import finetune_recipe
+from swin2sr.training.recipes import (
+    ABOUT_FINETUNE,
+    FINETUNE,
+    RECIPES,
+    WORDS_FINETUNE,
+    Recipe,
+    find_recipe,
+)
 
 Say = Callable[[str], None]
+FACTS = ("title", "task", "trained_on", "licence")
+FIXED = ("name", "config", "about", "steps", "init")  # have words of their own, or cannot be set
+WORDS = {"yes": True, "true": True, "no": False, "false": False}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add everything that ``run`` reads."""
+    add = parser.add_argument
+    add("--list", action="store_true", help="say what the recipes are, and do nothing else")
+    add("--recipe", metavar="NAME", help=f"one of --list; {FINETUNE} with --from")
+    add("--data", type=Path, metavar="FOLDER", help="images to learn from, with its sub-folders")
+    add("--out", type=Path, metavar="FOLDER", help="of checkpoint, log and curves")
+    add(
+        "--from",
+        dest="source",
+        metavar="WEIGHTS",
+        help="begin with these: a name of 'swin2sr models', a Hub id, a folder or a file",
+    )
+    add("--name", help="what the weights of finetune will be called [the old name-finetuned]")
+    add("--steps", type=int, metavar="N", help="how long [the recipe's]")
+    add(
+        "--set",
+        action="append",
+        default=[],
+        type=_change,
+        metavar="WHAT=VALUE",
+        help="another value for anything of the recipe, e.g. batch=32, lr=1e-4, compiled=no, "
+        "quality=30,90; again for more",
+    )
+    add("--device", default="auto", help="cpu, cuda, mps or [%(default)s]")
+    add("--threads", type=int, metavar="N", help="to compute with [all cores]")
+    add("--cache", type=Path, metavar="FOLDER", help="for images made small [cache in --out]")
+    add("--minutes", type=float, metavar="N", help="stop after so long; the same command goes on")
+    add("--restart", action="store_true", help="begin anew, whatever --out holds")
+    add("--export", type=Path, metavar="FOLDER", help="write the weights for use there at the end")
+    for fact in FACTS:
+        add(f"--{fact.replace('_', '-')}", metavar="TEXT", help=f"{fact} of the exported weights")
+
+
+def _change(word: str) -> tuple[str, str]:
+    name, sign, value = word.partition("=")
+    if not sign:
+        raise argparse.ArgumentTypeError(f"must be WHAT=VALUE, got {word!r}")
+    return name, value
 
 
 def run(options: argparse.Namespace, say: Say, tell: Say, progress: Say) -> int:
     """Train as the words say.
 
     Args:
-        options: from ``arguments.add_arguments``.
+        options: from ``add_arguments``.
         say: receives results. tell: what happens meanwhile. progress: a line every step.
     Returns:
         0; everything else is raised, see ``train`` and ``export``.
@@ -36,6 +82,13 @@ def run(options: argparse.Namespace, say: Say, tell: Say, progress: Say) -> int:
     if missing:
         raise ConfigError(f"Training needs {' and '.join(missing)}.", remedy="See --help.")
     recipe = recipe_of(options)
+    # torch takes seconds; wrong usage is told before.
+    import torch
+
+    from swin2sr.inference.hardware import available_cores, prepare_process
+    from swin2sr.training.distributed import is_first, local_processes
+    from swin2sr.training.loop import export, train
+
     prepare_process()
     threads = available_cores() // local_processes() if options.threads is None else options.threads
     torch.set_num_threads(max(1, threads))
@@ -68,6 +121,8 @@ def recipe_of(options: argparse.Namespace) -> Recipe:
         ConfigError: there is none, or a change does not suit it. WeightsError: no such weights.
     """
     if options.recipe == FINETUNE and options.source:
+        from swin2sr.training.state import finetune_recipe
+
         recipe = finetune_recipe(options.source, options.name)
     else:
         recipe = find_recipe(options.recipe)
@@ -77,3 +132,42 @@ def recipe_of(options: argparse.Namespace) -> Recipe:
             recipe = replace(recipe, init=options.source)
     recipe = changed(recipe, dict(options.set))
     return recipe if options.steps is None else replace(recipe, steps=options.steps)
+
+
+def listing() -> list[str]:
+    """The recipes in words, two lines each."""
+    lines = []
+    for recipe in RECIPES:
+        lines += [f"{recipe.name}: {recipe.about}", f"    {recipe.words()}"]
+    return [*lines, f"{FINETUNE}: {ABOUT_FINETUNE}", f"    {WORDS_FINETUNE}"]
+
+
+def changed(recipe: Recipe, changes: Mapping[str, str]) -> Recipe:
+    """A recipe with some values as somebody wrote them, e.g. ``{"batch": "32", "compiled": "no"}``.
+
+    Args:
+        recipe: what to change.
+        changes: fields of ``Recipe`` and their values in words: numbers, names, yes or no; several
+            numbers with commas between.
+    Raises:
+        ConfigError: a field that cannot be set, or a value that cannot be used.
+    """
+    known = [field.name for field in fields(Recipe) if field.name not in FIXED]
+    values: dict[str, Any] = {}
+    for name, word in changes.items():
+        if name not in known:
+            raise ConfigError(f"A recipe has no {name!r} to set; it has {', '.join(known)}.")
+        present = getattr(recipe, name)
+        try:
+            values[name] = _parsed(word.strip(), present, float if name == "betas" else int)
+        except (ValueError, KeyError):
+            raise ConfigError(f"{name} cannot be {word!r}; the recipe has {present!r}.") from None
+    return replace(recipe, **values)
+
+
+def _parsed(word: str, like: Any, number: type) -> Any:
+    if isinstance(like, bool):
+        return WORDS[word.lower()]
+    if isinstance(like, tuple):
+        return tuple(number(part) for part in word.split(",") if part.strip())
+    return type(like)(word)

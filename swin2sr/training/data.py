@@ -10,13 +10,16 @@ from pathlib import Path
 import numpy as np
 
 from swin2sr import images
-from swin2sr.errors import ConfigError, ImageError
+from swin2sr.errors import ConfigError, ImageError, OutputError
+from swin2sr.filesystem import write_bytes
 from swin2sr.images.colour import brightness
 from swin2sr.images.degradations import Jpeg
-from swin2sr.training.cache import shrunk
+from swin2sr.images.resize import imresize
 
 SUFFIXES = (".png", ".webp", ".bmp", ".tif", ".tiff", ".jpg", ".jpeg")
 VALIDATION_SEED = 2209  # of the JPEG qualities that validation sees, the same for every recipe
+_MAKER = b"imresize bicubic mirror 1"  # part of every key: another way of making gets other keys
+_DIGEST = hashlib.sha256().digest_size
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,58 @@ def read_images(
         lr.append(large if scale == 1 else shrunk(large, scale, cache))
         names.append(path.relative_to(folder).as_posix())
     return Pairs(scale, tuple(lr), tuple(hr), tuple(names))
+
+
+def shrunk(image: np.ndarray, scale: int, folder: Path | None) -> np.ndarray:
+    """Reduce an image with MATLAB's bicubic kernel, from the cache or into it.
+
+    An entry of the cache is named by what it was made from (the scale and every byte of the large
+    image), so that a changed image never meets an old one; it begins with the sha256 of its own
+    content, so that a damaged one is noticed and made again.
+
+    Args:
+        image: (H, W, C) uint8, H and W multiples of ``scale``.
+        scale: whole factor, at least 2.
+        folder: of the cache, made when absent; None keeps nothing.
+    Returns:
+        (H // scale, W // scale, C) uint8.
+    Raises:
+        OutputError: the cache cannot be written.
+    """
+    if folder is None:
+        return imresize(image, 1 / scale)
+    height, width, channels = image.shape
+    path = folder / f"{_cache_key(image, scale)}.lr"
+    kept = _read_entry(path, (height // scale, width // scale, channels))
+    if kept is not None:
+        return kept
+    made = imresize(image, 1 / scale)
+    data = made.tobytes()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"Cannot make the folder {str(folder)!r}: {error.strerror}.") from error
+    write_bytes(path, hashlib.sha256(data).digest() + data)
+    return made
+
+
+def _cache_key(image: np.ndarray, scale: int) -> str:
+    """Cache key of the small version of ``image`` (H, W, C) uint8, hexadecimal."""
+    what = hashlib.sha256(_MAKER + repr((scale, image.shape)).encode())
+    what.update(np.ascontiguousarray(image).data)
+    return what.hexdigest()
+
+
+def _read_entry(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
+    """Entry of the cache; None when it is absent, damaged or cannot be read."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return None
+    content = data[_DIGEST:]
+    if len(content) != np.prod(shape) or hashlib.sha256(content).digest() != data[:_DIGEST]:
+        return None
+    return np.frombuffer(content, dtype=np.uint8).reshape(shape)
 
 
 def find_images(folder: Path, without: Path | None = None) -> list[Path]:

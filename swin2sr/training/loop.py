@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import math
 import shutil
+import signal
+import threading
 import time
-from collections.abc import Callable
-from contextlib import closing, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 import numpy as np
 import torch
@@ -25,12 +28,10 @@ from swin2sr.filesystem import lock_folder
 from swin2sr.training import log
 from swin2sr.training.data import Pairs, compressed, find_images, read_images, split
 from swin2sr.training.distributed import Here, join
-from swin2sr.training.interrupts import Interrupts, remembered
 from swin2sr.training.losses import Objective, narrow_attention
 from swin2sr.training.patches import Batch, Patches, ahead
 from swin2sr.training.recipes import Recipe
-from swin2sr.training.start import take_over
-from swin2sr.training.state import State, begin, read_average
+from swin2sr.training.state import State, begin, read_average, take_over
 from swin2sr.training.validation import baseline, validate
 
 CHECKPOINT = "checkpoint.pt"
@@ -287,6 +288,41 @@ class _Clock:
             return ""
         speed = (time.monotonic() - self.after_first) / (step - self.begun_at - 1)
         return f"  {speed:.3f} s/step  {log.duration(speed * (recipe.steps - step))} left"
+
+
+class Interrupts:
+    """Whether somebody asked the run to stop."""
+
+    def __init__(self) -> None:
+        self.seen = False
+
+
+@contextmanager
+def remembered() -> Iterator[Interrupts]:
+    """Remember Ctrl-C and SIGTERM, so that a step becomes whole before the run stops.
+
+    A second Ctrl-C acts at once, as always. Only the main thread hears signals; in another,
+    nothing is changed.
+    """
+    interrupts = Interrupts()
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupts
+        return
+    # None is a handler that Python did not install and cannot put back.
+    kinds = (signal.SIGINT, signal.SIGTERM)
+    before = {kind: signal.getsignal(kind) or signal.SIG_DFL for kind in kinds}
+
+    def remember(kind: int, frame: FrameType | None) -> None:
+        interrupts.seen = True
+        signal.signal(kind, before[signal.Signals(kind)])
+
+    try:
+        for kind in before:
+            signal.signal(kind, remember)
+        yield interrupts
+    finally:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
 
 
 def _seed(seed: int, step: int, rank: int) -> int:

@@ -11,7 +11,7 @@ from swin2sr.checkpoints import list_models
 from swin2sr.config import Swin2SRConfig, SwinIRConfig
 from swin2sr.errors import ConfigError
 from swin2sr.training import RECIPES, Recipe, find_recipe
-from swin2sr.training.arguments import changed, listing
+from swin2sr.training.cli import changed, listing
 from swin2sr.training.recipes import FINETUNE, fine_tuning
 from swin2sr.training.state import describe
 

@@ -1,4 +1,4 @@
-"""Beginning with trained weights: what fits is taken over, and nothing is an error."""
+"""State of a run: what of trained weights fits is taken over, and nothing is an error."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from swin2sr.config import SwinIRConfig
 from swin2sr.errors import ConfigError, WeightsError
 from swin2sr.models import Swin2SRModel, restoration_model
 from swin2sr.training import Recipe, finetune_recipe, train
-from swin2sr.training.start import copy_matching, take_over
+from swin2sr.training.state import copy_matching, take_over
 
 SMALL = "swin2sr-small-x2"
 
