@@ -1,4 +1,4 @@
-"""``python -m swin2sr``: the command line without an installed script."""
+"""Command line ``python -m swin2sr``, without an installed script."""
 
 from __future__ import annotations
 

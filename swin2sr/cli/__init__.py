@@ -1,1 +1,1 @@
-"""The command line: ``swin2sr upscale``, ``models`` and ``train``."""
+"""Command line: ``swin2sr upscale``, ``models`` and ``train``."""

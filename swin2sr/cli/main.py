@@ -1,4 +1,4 @@
-"""The command line: ``swin2sr upscale`` for files and folders, ``swin2sr models`` for the table,
+"""Command line: ``swin2sr upscale`` for files and folders, ``swin2sr models`` for the table,
 ``swin2sr train`` for weights of one's own.
 
 Exit codes: 0 all done; 1 some items failed (listed); 2 usage or output error; 3 memory or budget;
@@ -14,8 +14,16 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from swin2sr.cli import paths as files
 from swin2sr.cli.console import Console, as_failure, printable
+from swin2sr.cli.paths import (
+    FORMATS,
+    check_target,
+    find_sources,
+    lock_target,
+    name_targets,
+    output_kind,
+    prepare_output,
+)
 from swin2sr.errors import OutputError, Swin2SRError
 from swin2sr.training.cli import add_arguments
 
@@ -52,14 +60,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose complaints are printable whatever the words were."""
+    """Argument parser whose complaints are printable whatever the words were."""
 
     def error(self, message: str) -> NoReturn:
         super().error(printable(message))
 
 
 class _Version(argparse.Action):
-    """Prints the version; the package is imported only when it is asked for."""
+    """Action of ``--version``; the package is imported only when it is asked for."""
 
     def __call__(self, parser: argparse.ArgumentParser, *unused: Any) -> NoReturn:
         from swin2sr import __version__
@@ -103,7 +111,7 @@ def _add_upscale(commands: Any) -> None:
     )
     add("--scale", type=int, help="refuse a model that enlarges by another factor")
     add("--task", help="refuse a model for another task, e.g. denoise")
-    add("--tile", default="auto", type=_tile, help="side in pixels, 'whole', or [%(default)s]")
+    add("--tile", default="auto", type=_tile, help="tile side in pixels, 'whole', or [%(default)s]")
     add(
         "--precision",
         default="auto",
@@ -116,11 +124,11 @@ def _add_upscale(commands: Any) -> None:
         help="official reproduces published numbers [%(default)s]",
     )
     add("--device", default="auto", help="cpu, cuda, mps or [%(default)s]")
-    formats = dict.fromkeys(files.FORMATS.values())
+    formats = dict.fromkeys(FORMATS.values())
     add("--format", choices=tuple(formats), help="of the results [by OUT's name, or png]")
-    add("--keep-metadata", action="store_true", help="keep camera data (never the place)")
+    add("--keep-metadata", action="store_true", help="keep the camera's EXIF, but no GPS position")
     add("--overwrite", action="store_true", help="replace results that exist")
-    add("--recursive", action="store_true", help="take the folders inside folders too")
+    add("--recursive", action="store_true", help="search folders inside folders too")
     add("--json", action="store_true", help="print one JSON object for each picture")
 
 
@@ -136,8 +144,8 @@ def _tile(word: str) -> str | int | None:
 
 
 @dataclass
-class Batch:
-    """What became of the pictures of one run."""
+class Outcomes:
+    """Results of one run: pictures done, failed, left."""
 
     total: int
     done: int = 0
@@ -146,28 +154,28 @@ class Batch:
 
     @property
     def number(self) -> int:
-        """Which picture is being worked on, from 1."""
+        """Number of the picture that is being worked on, from 1."""
         return self.done + len(self.failures) + 1
 
     def exit_code(self) -> int:
-        """See the module; pictures that fail all for one reason give that reason's code."""
+        """Exit code as the module says; one reason for all failures gives that reason's code."""
         if self.interrupted:
             return INTERRUPTED
-        if self.failures and _ends_batch(self.failures[-1][1]):
+        if self.failures and _ends_run(self.failures[-1][1]):
             return self.failures[-1][1].exit_code
         codes = {failure.exit_code for _, failure in self.failures}
         return codes.pop() if not self.done and len(codes) == 1 else min(1, len(codes))
 
 
-def _ends_batch(failure: Swin2SRError) -> bool:
-    """Whether the disk or the folder failed, as it would for every other picture."""
+def _ends_run(failure: Swin2SRError) -> bool:
+    """True where the disk or the folder failed, as it would for every other picture."""
     return failure.code == OutputError.code
 
 
 def _upscale(options: argparse.Namespace, console: Console) -> int:
-    suffix, is_file = files.destination(options.output, options.inputs, options.format)
-    inputs = files.find_sources(options.inputs, options.output, recursive=options.recursive)
-    files.prepare(options.output, is_file=is_file)
+    suffix, is_file = output_kind(options.output, options.inputs, options.format)
+    inputs = find_sources(options.inputs, options.output, recursive=options.recursive)
+    prepare_output(options.output, is_file=is_file)
     from swin2sr.checkpoints.registry import DEFAULT  # takes seconds; wrong usage is told before
     from swin2sr.inference.hardware import prepare_process
     from swin2sr.inference.upscaler import Upscaler
@@ -184,53 +192,53 @@ def _upscale(options: argparse.Namespace, console: Console) -> int:
     targets = [options.output]
     if not is_file:
         family = upscaler.config.model_type
-        targets = files.name_targets(sources, options.output, family, upscaler.scale, suffix)
+        targets = name_targets(sources, options.output, family, upscaler.scale, suffix)
     paths = [source.path for source in sources]
-    batch = Batch(total=len(sources))
-    _Run(options, console, upscaler, frozenset(inputs), batch).work_on(paths, targets)
-    return batch.exit_code()
+    outcomes = Outcomes(total=len(sources))
+    _Run(options, console, upscaler, frozenset(inputs), outcomes).upscale_all(paths, targets)
+    return outcomes.exit_code()
 
 
 @dataclass(frozen=True)
 class _Run:
-    """One call of ``swin2sr upscale``: what was asked for, and what became of it."""
+    """Run of ``swin2sr upscale``: options, network, inputs, outcomes."""
 
     options: argparse.Namespace
     console: Console
     upscaler: Upscaler
     inputs: frozenset[Path]
-    batch: Batch
+    outcomes: Outcomes
 
-    def work_on(self, paths: Sequence[Path], targets: Sequence[Path]) -> None:
-        """Every picture in turn; one that fails does not end the batch, an interrupt does."""
+    def upscale_all(self, paths: Sequence[Path], targets: Sequence[Path]) -> None:
+        """Upscale every picture in turn; a failure does not end the run, an interrupt does."""
         try:
             for path, target in zip(paths, targets, strict=True):
                 try:
-                    report = self.one(path, target)
+                    report = self.upscale_one(path, target)
                 except Exception as error:  # noqa: BLE001 - a surprise is this picture's alone
                     failure = as_failure(error)
-                    self.batch.failures.append((path, failure))
+                    self.outcomes.failures.append((path, failure))
                     self.tell_failure(path, failure)
-                    if _ends_batch(failure):
+                    if _ends_run(failure):
                         break
                 else:
-                    self.batch.done += 1
+                    self.outcomes.done += 1
                     self.tell_result(path, target, report)
         except KeyboardInterrupt:
-            self.batch.interrupted = True
+            self.outcomes.interrupted = True
         self.summarise()
 
-    def one(self, path: Path, target: Path) -> Report:
-        """Work on one picture and write its result; returns what was done."""
+    def upscale_one(self, path: Path, target: Path) -> Report:
+        """Upscale one picture and write its result; return the report."""
         from swin2sr import images
 
         options, scale = self.options, self.upscaler.scale
-        label = f"[{self.batch.number}/{self.batch.total}] {path}"
+        label = f"[{self.outcomes.number}/{self.outcomes.total}] {path}"
         self.console.progress(label)
-        files.check_target(target, options.output, self.inputs, overwrite=options.overwrite)
+        check_target(target, options.output, self.inputs, overwrite=options.overwrite)
         picture = images.decode(path, keep_metadata=options.keep_metadata)
         width, height = picture.size
-        form = files.FORMATS[target.suffix.lower()]
+        form = FORMATS[target.suffix.lower()]
         images.check_size((width * scale, height * scale), form)
         for step in self.upscaler.stream(
             picture,
@@ -242,19 +250,19 @@ class _Run:
             self.console.progress(f"{label}  tile {step.done}/{step.total}{left}")
         if step.picture is None or step.report is None:
             raise AssertionError("the last step carries the result")
-        with files.claimed(target, options.output, self.inputs, overwrite=options.overwrite):
+        with lock_target(target, options.output, self.inputs, overwrite=options.overwrite):
             images.encode(step.picture, target, format=form)
         return step.report
 
     def tell_result(self, path: Path, target: Path, report: Report) -> None:
-        """The notes, for people; then the result's name, or all about it as JSON."""
+        """Tell the notes, for people; then the result's name, or all about it as JSON."""
         for note in report.notes:
             self.console.tell(f"{path}: note: {note}")
         record = {"input": str(path), "output": str(target), "status": "done", **asdict(report)}
         self.console.say(json.dumps(record) if self.options.json else str(target))
 
     def tell_failure(self, path: Path, failure: Swin2SRError) -> None:
-        """What went wrong with a picture."""
+        """Tell the error of a picture."""
         self.console.tell(f"{PROGRAM}: {path}: {failure}")
         if self.options.json:
             error = {"code": failure.code, "message": str(failure)}
@@ -263,14 +271,14 @@ class _Run:
 
     def summarise(self) -> None:
         """Count the pictures of a run of several, or of one cut short, and list what failed."""
-        batch = self.batch
-        if batch.total == 1 and not batch.interrupted:
+        outcomes = self.outcomes
+        if outcomes.total == 1 and not outcomes.interrupted:
             return
-        failed = len(batch.failures)
-        left = batch.total - batch.done - failed
-        word = "Interrupted" if batch.interrupted else "Finished"
-        self.console.tell(f"{word}: {batch.done} done, {failed} failed, {left} not done.")
-        for path, failure in batch.failures:
+        failed = len(outcomes.failures)
+        left = outcomes.total - outcomes.done - failed
+        word = "Interrupted" if outcomes.interrupted else "Finished"
+        self.console.tell(f"{word}: {outcomes.done} done, {failed} failed, {left} not done.")
+        for path, failure in outcomes.failures:
             self.console.tell(f"  failed: {path} ({failure.code})")
 
 

@@ -1,4 +1,4 @@
-"""Which pictures a command line means, and where their results may go."""
+"""Paths of a command line: pictures that inputs stand for, files that results may go to."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _STEM = 40  # letters kept before a number, which a limit on long names must not
 
 @dataclass(frozen=True)
 class Source:
-    """A picture to work on, and the folder below the output folder that its result goes to."""
+    """Input picture, and the subfolder of the output folder that its result goes to."""
 
     path: Path
-    below: Path = Path()
+    subfolder: Path = Path()
 
 
 def find_sources(inputs: Iterable[Path], output: Path, *, recursive: bool) -> dict[Path, Source]:
-    """The pictures that files and folders stand for, each once, folders in order of name.
+    """Find the pictures that files and folders stand for, each once, folders in order of name.
 
     Args:
         inputs: files (any name; they are judged by content) and folders (by suffix; hidden names
@@ -61,7 +61,7 @@ def find_sources(inputs: Iterable[Path], output: Path, *, recursive: bool) -> di
 
 
 def _real(path: Path) -> Path:
-    """Links followed; unlike ``Path.resolve`` it does not raise on a circle of them."""
+    """Real path, links followed; unlike ``Path.resolve`` it does not raise on a circle of them."""
     return Path(os.path.realpath(path))
 
 
@@ -79,8 +79,8 @@ def _walk(folder: Path, skipped: Path, recursive: bool) -> Iterator[Path]:
         )
 
 
-def destination(output: Path, inputs: Sequence[Path], format: str | None) -> tuple[str, bool]:
-    """How results are written, from what was asked for.
+def output_kind(output: Path, inputs: Sequence[Path], format: str | None) -> tuple[str, bool]:
+    """Tell suffix of the results, and file from folder, by what was asked for.
 
     Args:
         output: a file when it has a suffix of ``FORMATS`` and is no folder; else a folder.
@@ -109,7 +109,7 @@ def destination(output: Path, inputs: Sequence[Path], format: str | None) -> tup
     return suffix, True
 
 
-def prepare(output: Path, *, is_file: bool) -> None:
+def prepare_output(output: Path, *, is_file: bool) -> None:
     """Create the output folder (not its parents); find out now whether it can be written to.
 
     Args:
@@ -136,7 +136,7 @@ def prepare(output: Path, *, is_file: bool) -> None:
 def name_targets(
     sources: Sequence[Source], folder: Path, family: str, scale: int, suffix: str
 ) -> list[Path]:
-    """Where each result goes: ``photo_swin2sr_x2.png`` in the folder, no two alike.
+    """Name the file of each result: ``photo_swin2sr_x2.png`` in the folder, no two alike.
 
     Pictures that differ in nothing but their suffix carry it in the result's name; where that is
     not enough, a number.
@@ -145,7 +145,7 @@ def name_targets(
 
     def place(source: Source, stem: str) -> Path:
         name = output_name(stem + source.path.suffix, family, scale, suffix)
-        return folder / source.below / name
+        return folder / source.subfolder / name
 
     plain = [place(source, source.path.stem) for source in sources]
     count = Counter(map(_same_file_name, plain))
@@ -165,7 +165,7 @@ def name_targets(
 
 
 def _same_file_name(path: Path) -> str:
-    """Equal for names that some file system takes for one: case and accents aside."""
+    """Key that is equal for names some file system takes for one: case and accents aside."""
     return unicodedata.normalize("NFC", str(path)).casefold()
 
 
@@ -192,10 +192,10 @@ def check_target(target: Path, output: Path, inputs: Collection[Path], *, overwr
 
 
 @contextmanager
-def claimed(
+def lock_target(
     target: Path, output: Path, inputs: Collection[Path], *, overwrite: bool
 ) -> Iterator[None]:
-    """The time to write a result: its folder exists, and no other run writes into it meanwhile.
+    """Lock the folder of a result while it is written, against other runs; make it where missing.
 
     Args:
         target, output, inputs, overwrite: as ``check_target``, which is asked again, since another
