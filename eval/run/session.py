@@ -4,6 +4,27 @@
 
 From Python, ``evaluate(enlarger("swin2sr-small-x2", 2, "official"), find(folder, "Set5", 2))``
 yields the scores of one model on one set.
+
+torchrun starts a run on several processes, on one machine or many; gloo joins them:
+
+    torchrun --nproc-per-node 4 -m eval run ...                  # one machine
+
+    torchrun --nnodes 2 --nproc-per-node 4 --rdzv-backend c10d \\
+        --rdzv-endpoint first-machine:29400 --rdzv-id any-word -m eval run ...   # on each machine
+
+Every process plans the same run, takes every n-th image that is not done, and writes a journal of
+its own; the first one gathers all rows at the end and writes the tables. Machines need the same
+data, weights and versions (that is checked before anything runs), but no common disk: what an
+unfinished run left on each machine's own ``--out`` is gathered, too. Tables are those of one
+process when ``--threads`` is the same, on the same kind of processor.
+
+What happens when something fails. A wrong argument or a missing file: every process ends with the
+error of the first one that has it. A process that dies: torchrun ends the others of its machine and
+returns an error; the others' connections to it break, and they end, too. A machine that vanishes
+without closing its connections is noticed when the first process waits for its rows, after
+``TIMEOUT``. The journals keep every finished image, so the same command goes on from there;
+``--max-restarts N`` lets torchrun do that by itself. For machines that are missing at the start,
+torchrun waits as long as its ``--rdzv-conf join_timeout=600`` says.
 """
 
 from __future__ import annotations
@@ -13,7 +34,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any
 
@@ -21,7 +42,6 @@ import numpy as np
 import torch
 
 from eval.run import manifest, plan, saved_images
-from eval.run.distributed import Shard, joined
 from eval.run.means import MEANS, in_order, means, task_title, write_means
 from eval.run.models import Enlarge, Settings, enlarger, open_model
 from eval.run.plan import Plan, Request, Task
@@ -36,8 +56,13 @@ from swin2sr.cli.console import Console, as_failure
 from swin2sr.errors import ConfigError, OutputError
 from swin2sr.filesystem import lock_folder
 from swin2sr.inference.hardware import available_cores, prepare_process
+from swin2sr.training.distributed import Rank, init_distributed
 
 __all__ = ["Result", "Score", "enlarger", "evaluate", "mean", "run"]
+
+# Timeout of processes that wait for the slowest: longer than any share of a run may take. A process
+# that dies closes its connections and is noticed at once; this is for machines that vanish.
+TIMEOUT = timedelta(hours=24)
 
 
 @dataclass(frozen=True)
@@ -121,34 +146,34 @@ def run(request: Request, console: Console, threads: int | None = None) -> Resul
         ConfigError, WeightsError, OutputError, JobError, Swin2SRError: before anything is measured,
         or when results cannot be kept.
     """
-    with joined() as shard:
+    with init_distributed(timeout=TIMEOUT) as rank:
         prepare_process()
-        torch.set_num_threads(threads or max(1, available_cores() // shard.local_world))
+        torch.set_num_threads(threads or max(1, available_cores() // rank.local_world_size))
         request = replace(
-            request, threads=torch.get_num_threads(), settings=_on_device(request.settings, shard)
+            request, threads=torch.get_num_threads(), settings=_on_device(request.settings, rank)
         )
-        made = _planned(request, shard)
-        if shard.is_first:
+        made = _planned(request, rank)
+        if rank.is_first:
             for note in made.notes:
                 console.tell(f"note: {note}")
         with ExitStack() as stack:
-            out = request.out if shard.is_first else None
-            shard.agree(lambda: stack.enter_context(lock_folder(out)) if out else None)
-            return _Session(request, made, shard, console).work()
+            out = request.out if rank.is_first else None
+            rank.agree(lambda: stack.enter_context(lock_folder(out)) if out else None)
+            return _Session(request, made, rank, console).work()
 
 
-def _planned(request: Request, shard: Shard) -> Plan:
+def _planned(request: Request, rank: Rank) -> Plan:
     """Every process's plan; of those on one machine, the first one fetches what must be fetched."""
-    leads = shard.local_rank == 0
-    made = shard.agree(lambda: plan.make(request) if leads else None)
-    return shard.agree(lambda: made or plan.make(request))
+    leads = rank.local_rank == 0
+    made = rank.agree(lambda: plan.make(request) if leads else None)
+    return rank.agree(lambda: made or plan.make(request))
 
 
-def _on_device(settings: Settings, shard: Shard) -> Settings:
+def _on_device(settings: Settings, rank: Rank) -> Settings:
     """Processes of one machine take its GPUs in turn."""
     gpus = torch.cuda.device_count()
     if gpus and settings.device in ("auto", "cuda"):
-        return replace(settings, device=f"cuda:{shard.local_rank % gpus}")
+        return replace(settings, device=f"cuda:{rank.local_rank % gpus}")
     return settings
 
 
@@ -158,7 +183,7 @@ class _Session:
 
     request: Request
     plan: Plan
-    shard: Shard
+    rank: Rank
     console: Console
     failures: list[str] = field(default_factory=list)
     codes: set[int] = field(default_factory=set)
@@ -170,13 +195,13 @@ class _Session:
         kept = self._open_record()
         before = self._rows_so_far()
         tasks = [t for t in self.plan.tasks if (t.cell, t.item.name) not in before]
-        if self.shard.is_first and len(tasks) < len(self.plan.tasks):
+        if self.rank.is_first and len(tasks) < len(self.plan.tasks):
             here = len(self.plan.tasks) - len(tasks)
             self.console.tell(f"note: {here} of {len(self.plan.tasks)} images are done already.")
-        share = tasks[self.shard.rank :: self.shard.world]
+        share = tasks[self.rank.rank :: self.rank.world_size]
         rows = list(self._measure_all(share))
         told = (rows, self.failures, self.codes, self.run_as, manifest.machine(), _peak_memory())
-        shares = self.shard.gather(told)
+        shares = self.rank.gather(told)
         for new, *_ in shares:
             before |= {row.key: row for row in new}
         result = Result(
@@ -186,10 +211,10 @@ class _Session:
             codes={code for _, _, codes, *_ in shares for code in codes},
             measured=sum(len(new) for new, *_ in shares),
             padding=self._padding(),
-            speaks=self.shard.is_first,
+            speaks=self.rank.is_first,
         )
         seconds = time.monotonic() - start
-        self.shard.agree(lambda: self._close(kept, result, shares, seconds))
+        self.rank.agree(lambda: self._close(kept, result, shares, seconds))
         return result
 
     def _padding(self) -> str:
@@ -198,12 +223,12 @@ class _Session:
 
     def _open_record(self) -> dict[str, Any]:
         """The folder's record with this run in it; refuses what cannot be of one folder."""
-        mine = self.shard.agree(lambda: plan.identity(self.plan, self.request))
-        first = self.shard.gather(mine)[0]
-        self.shard.agree(lambda: self._require_same(first, mine))
+        mine = self.rank.agree(lambda: plan.identity(self.plan, self.request))
+        first = self.rank.gather(mine)[0]
+        self.rank.agree(lambda: self._require_same(first, mine))
 
         def opened() -> dict[str, Any] | None:
-            if not self.shard.is_first:
+            if not self.rank.is_first:
                 return None
             out = self.request.out
             kept = manifest.joined_with(manifest.read(out) if out else None, mine)
@@ -211,30 +236,30 @@ class _Session:
                 manifest.write(out, kept)
             return kept
 
-        return self.shard.gather(self.shard.agree(opened))[0] or {}
+        return self.rank.gather(self.rank.agree(opened))[0] or {}
 
     def _require_same(self, first: dict[str, Any], mine: dict[str, Any]) -> None:
         found = list(manifest.differences(first, mine))
         if found:
             raise ConfigError(
-                f"Process {self.shard.rank} differs from the first one: {'; '.join(found)}.",
+                f"Process {self.rank.rank} differs from the first one: {'; '.join(found)}.",
                 remedy="All machines need the same versions, weights, images and settings.",
             )
 
     def _rows_so_far(self) -> dict[tuple[Cell, str], Row]:
         """What is on disk, here and at the other processes."""
         out = self.request.out
-        rows, notes = self.shard.agree(lambda: read(out) if out else ({}, []))
+        rows, notes = self.rank.agree(lambda: read(out) if out else ({}, []))
         for note in notes:
             self.console.tell(f"note: {note}")
         union: dict[tuple[Cell, str], Row] = {}
-        for there in self.shard.gather(rows):
+        for there in self.rank.gather(rows):
             union = there | union
         return union
 
     def _measure_all(self, share: Sequence[Task]) -> Iterator[Row]:
-        lines = self.shard.agree(lambda: Journal(self.request.out, self.shard.rank))
-        bar = Bar(self.console if self.shard.is_first else None, len(share))
+        lines = self.rank.agree(lambda: Journal(self.request.out, self.rank.rank))
+        bar = Bar(self.console if self.rank.is_first else None, len(share))
         for (label, scale), tasks in groupby(share, lambda t: (t.cell.model, t.cell.scale)):
             bar.working_on(f"loading {label}")
             model = self.plan.models[label]
@@ -293,7 +318,7 @@ class _Session:
     ) -> None:
         """Write the tables and add this session to the record."""
         out = self.request.out
-        if out is None or not self.shard.is_first:
+        if out is None or not self.rank.is_first:
             return
         merge(out, result.rows)
         write_means(out / MEANS, means(result.rows, result.sets))
@@ -302,7 +327,7 @@ class _Session:
         session = {
             "ended": datetime.now(UTC).isoformat(timespec="seconds"),
             "commit": manifest.commit(),
-            "processes": self.shard.world,
+            "processes": self.rank.world_size,
             "machines": _unique(machine for *_, machine, _ in shares),
             "seconds": round(seconds, 1),
             "images": result.measured,

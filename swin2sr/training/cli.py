@@ -86,12 +86,13 @@ def run(options: argparse.Namespace, say: Say, tell: Say, progress: Say) -> int:
     import torch
 
     from swin2sr.inference.hardware import available_cores, prepare_process
-    from swin2sr.training.distributed import is_first, local_processes
+    from swin2sr.training.distributed import Rank
     from swin2sr.training.loop import export, train
 
     prepare_process()
-    threads = available_cores() // local_processes() if options.threads is None else options.threads
-    torch.set_num_threads(max(1, threads))
+    rank = Rank.from_environment()
+    share = available_cores() // rank.local_world_size  # of the machine's cores
+    torch.set_num_threads(max(1, share if options.threads is None else options.threads))
     result = train(
         recipe,
         options.data,
@@ -103,7 +104,7 @@ def run(options: argparse.Namespace, say: Say, tell: Say, progress: Say) -> int:
         say=tell,
         progress=progress,
     )
-    if not is_first():
+    if not rank.is_first:
         return 0
     say(str(result.checkpoint))
     if options.export is not None and result.step < recipe.steps:

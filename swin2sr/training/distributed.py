@@ -1,59 +1,89 @@
-"""The processes of a run: one, or several that ``torchrun`` started."""
+"""Distributed runs on ``torchrun``: ranks, and the process group that joins them."""
 
 from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from swin2sr.errors import ConfigError
+from swin2sr.errors import ConfigError, JobError, Swin2SRError
 from swin2sr.inference.hardware import pick_device
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
-class Here:
-    """This process among those of the run.
+class Rank:
+    """Rank of this process among those of a run, and what ranks do together.
 
     Attributes:
-        device: what it computes on.
-        rank: its number; 0 writes, validates and speaks.
-        size: how many there are.
+        rank: its number, from 0. world_size: how many there are.
+        local_rank, local_world_size: the same on this machine.
     """
 
-    device: torch.device
     rank: int = 0
-    size: int = 1
+    world_size: int = 1
+    local_rank: int = 0
+    local_world_size: int = 1
+
+    @classmethod
+    def from_environment(cls) -> Rank:
+        """Rank that ``torchrun`` gave this process; that of the only one without it."""
+        names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
+        if "RANK" not in os.environ or int(os.environ.get("WORLD_SIZE", "1")) == 1:
+            return cls()
+        return cls(*(int(os.environ.get(name, name.endswith("SIZE"))) for name in names))
 
     @property
-    def first(self) -> bool:
-        """Whether this process writes, validates and speaks."""
+    def is_first(self) -> bool:
+        """Whether this process writes files and speaks for all."""
         return self.rank == 0
 
-    def part(self, batch: int) -> slice:
-        """Which patches of a batch are this process's.
+    def device(self, wanted: str | torch.device) -> torch.device:
+        """Device of this process; on a machine with GPUs each takes one of its own.
+
+        Args:
+            wanted: as for ``pick_device``.
+        Raises:
+            ConfigError: a device that is not here, or fewer GPUs than processes.
+        """
+        found = pick_device(wanted)
+        if self.world_size == 1:
+            return found
+        if found.type == "cuda":
+            found = pick_device(f"cuda:{self.local_rank}")
+            torch.cuda.set_device(found)
+        elif found.type != "cpu":
+            raise ConfigError(f"Several processes train on cpu or cuda, not on {found.type}.")
+        return found
+
+    def share(self, batch: int) -> slice:
+        """Share of a batch that this process computes.
 
         Raises:
             ConfigError: the batch cannot be divided evenly.
         """
-        if batch % self.size:
+        if batch % self.world_size:
             raise ConfigError(
-                f"A batch of {batch} patches cannot be divided among {self.size} processes.",
+                f"A batch of {batch} patches cannot be divided among {self.world_size} processes.",
                 remedy="Set a batch that can, or start another number of processes.",
             )
-        share = batch // self.size
+        share = batch // self.world_size
         return slice(self.rank * share, (self.rank + 1) * share)
 
-    def shared(self, module: nn.Module) -> nn.Module:
-        """A module whose gradients become the mean over all processes."""
-        if self.size == 1:
+    def data_parallel(self, module: nn.Module, device: torch.device) -> nn.Module:
+        """Data-parallel module: its gradients become the mean over all processes."""
+        if self.world_size == 1:
             return module
-        devices = [self.device] if self.device.type == "cuda" else None
+        devices = [device] if device.type == "cuda" else None
         with warnings.catch_warnings():
             # The buffers are constants. From torch 2.13 on this is said by another name, which
             # 2.10 does not know.
@@ -61,47 +91,92 @@ class Here:
             return DistributedDataParallel(module, device_ids=devices, broadcast_buffers=False)
 
     def mean(self, values: Tensor) -> Tensor:
-        """The mean of a tensor over all processes, the same in each."""
-        if self.size > 1:
+        """Mean of a tensor over all processes, the same in each."""
+        if self.world_size > 1:
             distributed.all_reduce(values)
-            values /= self.size
+            values /= self.world_size
         return values
+
+    def gather(self, value: Result) -> list[Result]:
+        """Gather a value of every process, in the order of their ranks; waits for all of them.
+
+        Raises:
+            JobError: "lost": another process is gone.
+        """
+        if self.world_size == 1:
+            return [value]
+        values: list[Any] = [None] * self.world_size
+        try:
+            distributed.all_gather_object(values, value)
+        except (RuntimeError, EOFError, ValueError) as error:
+            raise JobError(
+                f"Process {self.rank} of {self.world_size} lost the others.",
+                code="lost",
+                remedy="What is finished is kept; the same command goes on from there.",
+            ) from error
+        return values
+
+    def agree(self, work: Callable[[], Result]) -> Result:
+        """Do something that may fail on some processes: then it fails on all, with one error.
+
+        Raises:
+            Swin2SRError: of the lowest rank that had one.
+        """
+        error: Swin2SRError | None = None
+        result: Result | None = None
+        try:
+            result = work()
+        except Swin2SRError as raised:
+            error = raised
+        facts = (
+            None
+            if error is None
+            else (
+                error.message,
+                error.code,
+                error.remedy,
+                error.exit_code,
+            )
+        )
+        first = next((one for one in self.gather(facts) if one is not None), None)
+        if error is not None:
+            raise error
+        if first is not None:
+            message, code, remedy, exit_code = first
+            failure = Swin2SRError(message, code=code, remedy=remedy)
+            failure.exit_code = exit_code
+            raise failure
+        return result  # type: ignore[return-value]
 
 
 @contextmanager
-def join(device: str | torch.device) -> Iterator[Here]:
-    """Take this process's place among those that ``torchrun`` started, or be the only one.
+def init_distributed(
+    device: torch.device | None = None, timeout: timedelta | None = None
+) -> Iterator[Rank]:
+    """Process group of the processes that ``torchrun`` started; none for an only process.
 
     Args:
-        device: as for ``pick_device``; each process of a machine takes a GPU of its own.
+        device: what this process computes on: NCCL joins GPUs, gloo everything else.
+        timeout: for which a process waits for the slowest; None takes PyTorch's.
     Raises:
-        ConfigError: a device that is not here, or fewer GPUs than processes.
+        ConfigError: a PyTorch without support. JobError: "lost": the others cannot be reached.
     """
-    size = int(os.environ.get("WORLD_SIZE", "1"))
-    if size == 1:
-        yield Here(pick_device(device))
+    rank = Rank.from_environment()
+    if rank.world_size == 1:
+        yield rank
         return
     if not distributed.is_available():
-        raise ConfigError("This build of torch cannot train with several processes.")
-    rank, place = int(os.environ["RANK"]), int(os.environ["LOCAL_RANK"])
-    own = pick_device(device)
-    if own.type == "cuda":
-        own = pick_device(f"cuda:{place}")
-        torch.cuda.set_device(own)
-    elif own.type != "cpu":
-        raise ConfigError(f"Several processes train on cpu or cuda, not on {own.type}.")
-    distributed.init_process_group("nccl" if own.type == "cuda" else "gloo")
+        raise ConfigError("This build of torch cannot join several processes.")
+    backend = "nccl" if device is not None and device.type == "cuda" else "gloo"
     try:
-        yield Here(own, rank, size)
+        distributed.init_process_group(backend, timeout=timeout)
+    except (RuntimeError, ValueError) as error:
+        raise JobError(
+            "The other processes of this run cannot be reached.",
+            code="lost",
+            remedy="Check torchrun's --rdzv-endpoint and the firewall between the machines.",
+        ) from error
+    try:
+        yield rank
     finally:
         distributed.destroy_process_group()
-
-
-def local_processes() -> int:
-    """How many processes of the run share this machine."""
-    return max(1, int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
-
-
-def is_first() -> bool:
-    """Whether this is the only process of the run, or the first of them."""
-    return int(os.environ.get("RANK", "0")) == 0

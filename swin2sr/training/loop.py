@@ -27,7 +27,7 @@ from swin2sr.errors import ConfigError, JobError, OutputError, Swin2SRError
 from swin2sr.filesystem import lock_folder
 from swin2sr.training import log
 from swin2sr.training.data import Pairs, compressed, find_images, read_images, split
-from swin2sr.training.distributed import Here, join
+from swin2sr.training.distributed import Rank, init_distributed
 from swin2sr.training.losses import Objective, narrow_attention
 from swin2sr.training.patches import Batch, Patches, ahead
 from swin2sr.training.recipes import Recipe
@@ -93,11 +93,12 @@ def train(
         OutputError: ``out`` or ``cache`` cannot be written, or another run works in ``out``.
         KeyboardInterrupt: after Ctrl-C or SIGTERM, with a checkpoint of the last whole step.
     """
-    with join(device) as here:
-        if not here.first:
+    place = Rank.from_environment().device(device)
+    with init_distributed(place) as rank:
+        if not rank.is_first:
             say = progress = _silent
-        with lock_folder(out) if here.first else nullcontext():
-            run = _Run(recipe, out, here, say, progress)
+        with lock_folder(out) if rank.is_first else nullcontext():
+            run = _Run(recipe, out, rank, place, say, progress)
             run.prepare(data, cache or out / CACHE, resume)
             last = recipe.steps if stop_at is None else min(stop_at, recipe.steps)
             with narrow_attention(recipe), remembered() as interrupts:
@@ -117,13 +118,14 @@ class _Run:
         self,
         recipe: Recipe,
         out: Path,
-        here: Here,
+        rank: Rank,
+        device: torch.device,
         say: Say,
         progress: Say,
     ) -> None:
-        self.recipe, self.out, self.here = recipe, out, here
+        self.recipe, self.out, self.rank, self.device = recipe, out, rank, device
         self.say, self.progress = say, progress
-        self.part = here.part(recipe.batch)
+        self.share = rank.share(recipe.batch)
 
     def prepare(self, data: Path, cache: Path, resume: bool) -> None:
         """Read the images, and begin or go on."""
@@ -146,7 +148,7 @@ class _Run:
             recipe.recolour,
             recipe.flat,
         )
-        self.state = begin(recipe, self.here.device, pairs.digest())
+        self.state = begin(recipe, self.device, pairs.digest())
         self.say(f"{len(training)} images, and {len(self.held_out)} for validation")
         checkpoint = self.out / CHECKPOINT
         if resume and checkpoint.exists():
@@ -155,7 +157,7 @@ class _Run:
         elif recipe.init:
             self.say(take_over(self.state.model, recipe.init))
             self.state.restart_average()
-        if self.here.first:
+        if self.rank.is_first:
             if not self.state.step:
                 checkpoint.unlink(missing_ok=True)  # a log and a checkpoint belong together
             log.trim(self.out / log.LOG, self.state.step)
@@ -176,7 +178,7 @@ class _Run:
         if recipe.compiled and state.step < last:
             self.say("compiling the network: the first step takes a minute or more")
             objective.compile()
-        learner = self.here.shared(objective)
+        learner = self.rank.data_parallel(objective, self.device)
         clock = _Clock(state.step, state.seconds, minutes)
         interrupted = stopping = False
         with closing(ahead(self._make, range(state.step, last))) as batches:
@@ -186,18 +188,18 @@ class _Run:
                 stopping = interrupted or out_of_time or state.step == last
                 state.seconds = clock.seconds
                 self.progress(f"step {state.step}/{recipe.steps}{clock.left(state.step, recipe)}")
-                if self.here.first:
+                if self.rank.is_first:
                     self._keep_records(clock, stopping)
                 if stopping:
                     break
-        if self.here.first and stopping and state.step < recipe.steps:
+        if self.rank.is_first and stopping and state.step < recipe.steps:
             self.say(f"stopped at step {state.step} of {recipe.steps}; run again to go on")
         if interrupted:
             raise KeyboardInterrupt
 
     def _make(self, step: int) -> Batch:
-        batch = self.patches(step, self.part)
-        return batch.pinned() if self.here.device.type == "cuda" else batch
+        batch = self.patches(step, self.share)
+        return batch.pinned() if self.device.type == "cuda" else batch
 
     def _update(self, learner: nn.Module, batch: Batch, wishes: list[bool]) -> list[bool]:
         """One step: loss, gradient, weights, average.
@@ -210,12 +212,12 @@ class _Run:
         """
         state, recipe = self.state, self.recipe
         # What drops out depends on the step alone too, so no random state has to be kept.
-        torch.manual_seed(_seed(recipe.seed, state.step, self.here.rank))
+        torch.manual_seed(_seed(recipe.seed, state.step, self.rank.rank))
         for group in state.optimizer.param_groups:
             group["lr"] = recipe.learning_rate(state.step)
         try:
             state.optimizer.zero_grad(set_to_none=True)
-            loss = learner(*batch.to(self.here.device))
+            loss = learner(*batch.to(self.device))
             loss.backward()
         except RuntimeError as error:
             known = _explained(error, recipe)
@@ -223,7 +225,7 @@ class _Run:
                 raise
             raise known from error
         norm = nn.utils.clip_grad_norm_(state.model.parameters(), recipe.clip)
-        shared = self.here.mean(torch.stack([loss.detach(), *loss.new_tensor(wishes)]))
+        shared = self.rank.mean(torch.stack([loss.detach(), *loss.new_tensor(wishes)]))
         length, value, *granted = torch.stack([norm, *shared]).tolist()
         if not (math.isfinite(value) and math.isfinite(length)):
             raise JobError(

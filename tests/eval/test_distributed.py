@@ -7,22 +7,19 @@ import os
 import subprocess
 import sys
 import textwrap
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from eval.cli import main
 from eval.run import rows
-from eval.run.distributed import Shard, joined
 from eval.run.plan import Plan, Request
 from eval.run.protocol import Scores
 from eval.run.rows import Cell, Journal, Row
 from eval.run.session import _Session
 from swin2sr.cli.console import Console
-from swin2sr.errors import ConfigError, Swin2SRError
 from tests.eval.conftest import smooth, write
+from tests.training.test_distributed import Two
 
 QUALITY = ("images.csv", "means.csv")
 
@@ -107,26 +104,6 @@ def test_when_one_dies_all_end_and_the_same_command_goes_on(
     assert session["images"] == 10 - len(kept)
 
 
-def test_alone_a_process_is_the_first_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("RANK", "WORLD_SIZE"):
-        monkeypatch.delenv(name, raising=False)
-    with joined() as shard:
-        assert shard == Shard(0, 1, 0, 1)
-        assert shard.is_first
-        assert shard.gather("x") == ["x"]
-
-
-@dataclass(frozen=True)
-class Two(Shard):
-    """A shard whose other process answers what it is told to, in turn."""
-
-    others: list[Any] = field(default_factory=list)
-
-    def gather(self, value: Any) -> list[Any]:
-        other = self.others.pop(0)
-        return [other, value] if self.rank else [value, other]
-
-
 def test_rows_on_another_machines_disk_count(tmp_path: Path) -> None:
     cell = Cell("m", "Set5", 2, "bicubic")
     mine, theirs = (
@@ -137,17 +114,3 @@ def test_rows_on_another_machines_disk_count(tmp_path: Path) -> None:
     request = Request(models=("m",), out=tmp_path)
     session = _Session(request, Plan({}, {}, (), ()), other, Console())
     assert session._rows_so_far() == {mine.key: mine, theirs.key: theirs}
-
-
-def test_an_error_of_one_is_an_error_of_all() -> None:
-    def fails() -> None:
-        raise ConfigError("Mine.", remedy="Mend it.")
-
-    for rank in (0, 1):
-        assert Two(rank, 2, others=[None]).agree(lambda: 7) == 7
-        with pytest.raises(ConfigError, match="Mine"):
-            Two(rank, 2, others=[None]).agree(fails)
-        told = ("Theirs.", "config", "Mend it.", 2)
-        with pytest.raises(Swin2SRError, match=r"Theirs\. Mend it\.") as raised:
-            Two(rank, 2, others=[told]).agree(lambda: 7)
-        assert raised.value.exit_code == 2
