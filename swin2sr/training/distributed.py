@@ -128,16 +128,9 @@ class Rank:
             result = work()
         except Swin2SRError as raised:
             error = raised
-        facts = (
-            None
-            if error is None
-            else (
-                error.message,
-                error.code,
-                error.remedy,
-                error.exit_code,
-            )
-        )
+        facts = None
+        if error is not None:
+            facts = (error.message, error.code, error.remedy, error.exit_code)
         first = next((one for one in self.gather(facts) if one is not None), None)
         if error is not None:
             raise error
