@@ -51,34 +51,28 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _ROOMS = {
-    "AutoImageProcessor": "swin2sr.auto",
-    "AutoModel": "swin2sr.auto",
-    "AutoModelForImageClassification": "swin2sr.auto",
-    "AutoModelForImageToImage": "swin2sr.auto",
-    "AutoModelForMaskedImageModeling": "swin2sr.auto",
-    "Swin2SRConfig": "swin2sr.config",
-    "Swin2SRError": "swin2sr.errors",
-    "Swin2SRForImageSuperResolution": "swin2sr.models",
-    "Swin2SRImageProcessor": "swin2sr.processing",
-    "Swin2SRImageProcessorFast": "swin2sr.processing",
-    "Swin2SRModel": "swin2sr.models",
-    "SwinConfig": "swin2sr.backbones.config",
-    "SwinForImageClassification": "swin2sr.backbones",
-    "SwinForMaskedImageModeling": "swin2sr.backbones",
-    "SwinIRConfig": "swin2sr.config",
-    "SwinIRForImageRestoration": "swin2sr.models",
-    "SwinIRModel": "swin2sr.models",
-    "SwinModel": "swin2sr.backbones",
-    "Swinv2Config": "swin2sr.backbones.config",
-    "Swinv2ForImageClassification": "swin2sr.backbones",
-    "Swinv2ForMaskedImageModeling": "swin2sr.backbones",
-    "Swinv2Model": "swin2sr.backbones",
-    "Upscaler": "swin2sr.inference.upscaler",
-    "ViTImageProcessor": "swin2sr.backbones.image_processor",
-    "ViTImageProcessorFast": "swin2sr.backbones.image_processor",
-    "infer_device": "swin2sr.auto",
-    "list_models": "swin2sr.checkpoints",
-    "pipeline": "swin2sr.auto",
+    name: room
+    for room, names in {
+        "swin2sr.auto": (
+            "AutoImageProcessor AutoModel AutoModelForImageClassification "
+            "AutoModelForImageToImage AutoModelForMaskedImageModeling infer_device pipeline"
+        ),
+        "swin2sr.backbones": (
+            "SwinForImageClassification SwinForMaskedImageModeling SwinModel "
+            "Swinv2ForImageClassification Swinv2ForMaskedImageModeling Swinv2Model"
+        ),
+        "swin2sr.backbones.config": "SwinConfig Swinv2Config",
+        "swin2sr.backbones.image_processor": "ViTImageProcessor ViTImageProcessorFast",
+        "swin2sr.checkpoints": "list_models",
+        "swin2sr.config": "Swin2SRConfig SwinIRConfig",
+        "swin2sr.errors": "Swin2SRError",
+        "swin2sr.inference.upscaler": "Upscaler",
+        "swin2sr.models": (
+            "Swin2SRForImageSuperResolution Swin2SRModel SwinIRForImageRestoration SwinIRModel"
+        ),
+        "swin2sr.processing": "Swin2SRImageProcessor Swin2SRImageProcessorFast",
+    }.items()
+    for name in names.split()
 }
 
 __all__ = ["__version__", *_ROOMS]

@@ -1,4 +1,4 @@
-"""The one family of exceptions: what went wrong, the limit, and what to do about it."""
+"""Exceptions of one family: fault, limit, and what to do about it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Swin2SRError(Exception):
 
 
 class ImageError(Swin2SRError, ValueError):
-    """A picture that cannot be used: empty, not_an_image, corrupt, too_many_bytes,
+    """Picture that cannot be used: empty, not_an_image, corrupt, too_many_bytes,
     too_many_pixels, side_too_long, range, nan."""
 
     code = "not_an_image"
@@ -40,26 +40,26 @@ class WeightsError(Swin2SRError, ValueError):
 
 
 class ConfigError(Swin2SRError, ValueError):
-    """A configuration or an argument outside what is offered; the message lists the choices."""
+    """Configuration or argument outside what is offered; the message lists the choices."""
 
     code = "config"
     exit_code = 2
 
 
 class ShapeError(Swin2SRError, ValueError):
-    """A tensor or array whose shape does not fit; the message says which shape would."""
+    """Tensor or array whose shape does not fit; the message says which shape would."""
 
     code = "shape"
 
 
 class KindError(Swin2SRError, TypeError):
-    """A value of a type that is not accepted; the message lists the accepted ones."""
+    """Value of a type that is not accepted; the message lists the accepted ones."""
 
     code = "type"
 
 
 class JobError(Swin2SRError, RuntimeError):
-    """A job that cannot run or go on: busy, queue_full, over_budget, memory, deadline, cancelled,
+    """Job that cannot run or go on: busy, queue_full, over_budget, memory, deadline, cancelled,
     bad_values (the network gave numbers that are not finite)."""
 
     code = "job"
@@ -67,7 +67,7 @@ class JobError(Swin2SRError, RuntimeError):
 
 
 class OutputError(Swin2SRError, OSError):
-    """A result that cannot be written: exists, output (disk, permission, name)."""
+    """Result that cannot be written: exists, output (disk, permission, name)."""
 
     code = "output"
     exit_code = 2

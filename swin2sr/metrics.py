@@ -115,7 +115,7 @@ def psnr_b(restored: np.ndarray, reference: np.ndarray, *, channel: str = "rgb")
 
 
 def blocking_effect(plane: np.ndarray) -> float:
-    """How much larger steps across 8x8 block boundaries are than steps elsewhere, squared.
+    """Blocking effect: excess of squared steps across 8x8 block boundaries over those elsewhere.
 
     Args:
         plane: (H, W) values in 0..255.
@@ -166,7 +166,7 @@ def _check_image(image: np.ndarray) -> None:
 def _prepare(
     a: np.ndarray, b: np.ndarray, border: int, channel: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The two images as float64, cropped, in the channel that is compared."""
+    """Check and crop two images to float64 in the channel that is compared."""
     _check_image(a)
     _check_image(b)
     if channel not in CHANNELS:

@@ -1,4 +1,4 @@
-"""What a command line says and how it fails: printable lines, streams that may close, one error."""
+"""Console of a command line: printable lines, progress, streams that may close, one error."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _CLEAR = "\r\x1b[K"  # back to the start of the terminal's line, and empty it
 
 
 def printable(text: str) -> str:
-    """``text`` on one line: control, direction and half characters written as escapes."""
+    """Put ``text`` on one line: control, direction and half characters written as escapes."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 class Console:
-    """Standard output and error, written to without ever raising.
+    """Console of standard output and error, written to without ever raising.
 
     A stream that is closed, whose reader went away, or that cannot write a character is no
     reason to lose the work that is being reported.
@@ -30,17 +30,17 @@ class Console:
         self._pending = False  # a progress line stands on the terminal
 
     def say(self, text: str) -> None:
-        """One line of result, on standard output."""
+        """Write one line of result to standard output."""
         self._clear()
         self._write(sys.stdout, printable(text) + "\n")
 
     def tell(self, text: str) -> None:
-        """One line for the person, on standard error."""
+        """Write one line for the person to standard error."""
         self._clear()
         self._write(sys.stderr, printable(text) + "\n")
 
     def progress(self, text: str) -> None:
-        """A line that the next one overwrites; only on a terminal."""
+        """Write a progress line that the next one overwrites; only on a terminal."""
         if sys.stderr is None or not sys.stderr.isatty():
             return
         width = shutil.get_terminal_size().columns - 1

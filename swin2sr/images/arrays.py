@@ -1,4 +1,4 @@
-"""Arrays and tensors as pictures: which shapes, types and ranges mean what."""
+"""Arrays and tensors as pictures: shapes, types and ranges that are accepted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TOLERANCE = 1e-3  # interpolation overshoots 0..1 a little; beyond this it is an
 
 
 def from_tensor(tensor: Any, limits: Limits) -> Picture:
-    """A torch tensor (C, H, W) or (1, C, H, W); otherwise as ``from_array``."""
+    """Read a torch tensor (C, H, W) or (1, C, H, W); otherwise as ``from_array``."""
     import torch
 
     if tensor.ndim == 4 and tensor.shape[0] == 1:
@@ -35,7 +35,7 @@ def from_tensor(tensor: Any, limits: Limits) -> Picture:
 
 
 def from_array(array: np.ndarray, limits: Limits) -> Picture:
-    """An array as a picture; it is never changed.
+    """Read an array as a picture; it is never changed.
 
     Args:
         array: (H, W), (H, W, 1) grey, (H, W, 2) grey and alpha, (H, W, 3) RGB or (H, W, 4) RGBA;
@@ -69,7 +69,7 @@ SIXTEEN_BITS = "The picture has 16 bits a channel; the result has 8."
 
 
 def unit_range(values: np.ndarray) -> np.ndarray:
-    """Numbers of any accepted type as float32 in 0..1, a copy.
+    """Convert numbers of any accepted type to float32 in 0..1, a copy.
 
     Raises:
         KindError: another type. ImageError: nan or range.

@@ -14,7 +14,7 @@ LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
 def brightness(pixels: np.ndarray) -> np.ndarray:
-    """Y of YCbCr.
+    """Luma, Y of YCbCr.
 
     Args:
         pixels: (H, W, 3) RGB float in 0..1.
@@ -25,7 +25,7 @@ def brightness(pixels: np.ndarray) -> np.ndarray:
 
 
 def with_colour_of(pixels: np.ndarray, restored: np.ndarray) -> np.ndarray:
-    """A restored brightness with the colours of the picture it came from.
+    """Join a restored luma with the colours of the picture it came from.
 
     Args:
         pixels: (H, W, 3) RGB float in 0..1.
@@ -81,7 +81,7 @@ def bleed(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 
 
 def _halve(planes: np.ndarray) -> np.ndarray:
-    """Sums of 2x2 blocks; an odd side is filled up with nothing."""
+    """Sum blocks of 2x2; an odd side is filled up with nothing."""
     height, width = planes.shape[:2]
     even = np.pad(planes, ((0, height % 2), (0, width % 2), (0, 0)))
     rows = even[0::2] + even[1::2]

@@ -1,4 +1,4 @@
-"""Any picture a person has, decoded safely: the limits, formats and conversions.
+"""Decoder of pictures from anyone: limits, formats, conversion to sRGB.
 
 Six formats are read, told apart by content; the decoder of nothing else ever runs. Sizes are
 checked on the header. What comes out is upright sRGB with everything hidden removed.
@@ -140,14 +140,14 @@ def _from_bytes(data: bytes, limits: Limits, keep_metadata: bool) -> Picture:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without Pillow's warnings: of sizes our own limits allow or refuse, of odd metadata."""
+    """Silence Pillow's warnings: of sizes our own limits allow or refuse, of odd metadata."""
     with QUIET, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
 def _open(data: bytes, formats: tuple[str, ...], limits: Limits) -> Image.Image:
-    """The header, read; no pixels yet."""
+    """Read the header; no pixels yet."""
     try:
         return Image.open(io.BytesIO(data), formats=formats)
     except Image.DecompressionBombError as error:
@@ -185,7 +185,7 @@ def _no_memory() -> ImageError:
 
 
 def _formats(data: bytes) -> tuple[str, ...]:
-    """Pillow's decoders for these bytes, by their signature."""
+    """Choose Pillow's decoders for these bytes by their signature."""
     if not data:
         raise ImageError("The file is empty.", code="empty", remedy="Choose another one.")
     for signature, formats in SIGNATURES:
@@ -206,7 +206,7 @@ def _formats(data: bytes) -> tuple[str, ...]:
 def _from_pil(
     image: Image.Image, limits: Limits, keep_metadata: bool, sixteen_bit: bool = False
 ) -> Picture:
-    """Upright, first frame, sRGB; see ``decode``."""
+    """Read the first frame of an image, upright, in sRGB; see ``decode``."""
     if 0 in image.size:
         raise ImageError("The picture is empty.", code="empty")
     limits.check_size(*image.size)
@@ -247,7 +247,7 @@ def _from_pil(
 def _to_srgb(
     image: Image.Image, notes: list[str]
 ) -> tuple[np.ndarray, np.ndarray | None, bool, bool]:
-    """Pixels (H, W, 3), opacity, whether grey, whether 16 bits."""
+    """Convert to pixels (H, W, 3), opacity, whether grey, whether 16 bits."""
     if image.mode.startswith("I;16"):
         notes.append(SIXTEEN_BITS)
         _note_unused_profile(image, notes)
@@ -291,7 +291,7 @@ def _note_unused_profile(image: Image.Image, notes: list[str]) -> None:
 
 
 def _by_profile(image: Image.Image, notes: list[str]) -> Image.Image:
-    """RGB, through the image's colour profile where it has a usable one."""
+    """Convert to RGB, through the image's colour profile where it has a usable one."""
     data = image.info.get("icc_profile")
     if image.mode == "LAB":
         source: Any = ImageCms.createProfile("LAB")
@@ -317,7 +317,7 @@ def _by_profile(image: Image.Image, notes: list[str]) -> Image.Image:
 
 
 def _is_srgb(profile: ImageCms.ImageCmsProfile) -> bool:
-    """By name and by what it does: conversion would change no more than roundings."""
+    """Recognise sRGB by name and by effect: conversion would change no more than roundings."""
     if "srgb" not in ImageCms.getProfileDescription(profile).lower():
         return False
     ramp = np.linspace(0, 255, 6).round().astype(np.uint8)
@@ -329,7 +329,7 @@ def _is_srgb(profile: ImageCms.ImageCmsProfile) -> bool:
 
 
 def _camera_data(image: Image.Image) -> bytes | None:
-    """EXIF without position, orientation, thumbnail and the maker's private notes."""
+    """Copy the EXIF without position, orientation, thumbnail and the maker's private notes."""
     # Taken into a new one: the image's own still has to say which way is up.
     source, kept = image.getexif(), Image.Exif()
     kept.update({tag: value for tag, value in source.items() if tag in KEPT_TAGS})

@@ -1,4 +1,4 @@
-"""Making small and damaged images: how test inputs and training pairs come about.
+"""Degradations: small and damaged images, for test inputs and training pairs.
 
 Each degradation is a small frozen value that can be called, printed and compared; a chain applies
 several in order, e.g. the compressed super-resolution of the Swin2SR paper:
@@ -26,7 +26,7 @@ SUBSAMPLINGS = {"4:4:4": 0, "4:2:2": 1, "4:2:0": 2}
 
 @dataclass(frozen=True)
 class Bicubic:
-    """Shrink by a whole factor with MATLAB's bicubic kernel.
+    """Bicubic shrinking by a whole factor, with MATLAB's bicubic kernel.
 
     Args:
         scale: factor, at least 1. Rows and columns beyond a multiple of it are cropped first,
@@ -50,7 +50,7 @@ class Bicubic:
 
 @dataclass(frozen=True)
 class Jpeg:
-    """Compress and decode again.
+    """JPEG compression, decoded again.
 
     Args:
         quality: libjpeg's 1..100; the papers use 10, 20, 30 and 40.
@@ -84,7 +84,7 @@ class Jpeg:
 
 @dataclass(frozen=True)
 class Chain:
-    """Several degradations, applied in the order given."""
+    """Chain of degradations, applied in the order given."""
 
     steps: tuple[Degradation, ...]
 

@@ -1,4 +1,4 @@
-"""Pictures as files: PNG, JPEG and WebP, written whole, tagged sRGB, named for what they are."""
+"""Encoder of pictures: PNG, JPEG and WebP, written whole, tagged sRGB, named for what they are."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STEM_BYTES = 180  # of UTF-8; leaves room for what is appended in a name of 255
 
 
 def check_size(size: tuple[int, int], format: str) -> None:
-    """Whether a format can hold a picture of (width, height); ask before the work is done.
+    """Refuse a (width, height) that a format cannot hold; ask before the work is done.
 
     Raises:
         ImageError: side_too_long. ConfigError: an unknown format.
@@ -38,7 +38,7 @@ def check_size(size: tuple[int, int], format: str) -> None:
 
 
 def to_pil(picture: Picture) -> Image.Image:
-    """An 8-bit image: RGB, L when grey, RGBA or LA when something is transparent."""
+    """Convert to an 8-bit image: RGB, L when grey, RGBA or LA when something is transparent."""
     levels = _levels(picture.pixels[..., 0] if picture.grey else picture.pixels)
     if picture.alpha is None:
         return Image.fromarray(levels)
@@ -98,14 +98,14 @@ def encode(
 
 @cache
 def srgb_profile() -> bytes:
-    """An sRGB profile whose bytes do not change from run to run (its date is blanked)."""
+    """Profile of sRGB whose bytes do not change from run to run (its date is blanked)."""
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     date = b"".join(part.to_bytes(2, "big") for part in (2000, 1, 1, 0, 0, 0))
     return profile[:24] + date + profile[36:84] + bytes(16) + profile[100:]
 
 
 def output_name(source: str, family: str, scale: int, suffix: str = ".png") -> str:
-    """What a result is called: ``photo_swin2sr_x4.png``.
+    """Name the file of a result: ``photo_swin2sr_x4.png``.
 
     Args:
         source: name or path of the source, from anyone; folders, control and direction marks and

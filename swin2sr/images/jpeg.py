@@ -1,4 +1,4 @@
-"""How strongly a JPEG file was compressed, and whether a model is meant for it."""
+"""JPEG quality of a file, and advice where a model is not meant for it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ BLOCKS = 70
 
 
 def jpeg_quality(tables: Mapping[int, Sequence[int]]) -> int | None:
-    """The quality that libjpeg would have to be given to divide most alike.
+    """Estimate the quality that libjpeg would have to be given to divide most alike.
 
     Args:
         tables: of a file, by number, as Pillow's ``quantization``; 0 is that of brightness.
@@ -44,7 +44,7 @@ def jpeg_quality(tables: Mapping[int, Sequence[int]]) -> int | None:
 
 
 def advice(task: str | None, quality: int | None) -> str | None:
-    """A sentence where a model and the compression of a picture do not go together.
+    """Advice where a model and the compression of a picture do not go together.
 
     Args:
         task: of the model, as in the registry; None when it is not known.

@@ -1,4 +1,4 @@
-"""A decoded picture, and the limits it was decoded under."""
+"""Decoded picture, and the limits it was decoded under."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from swin2sr.errors import ImageError
 
 @dataclass(frozen=True)
 class Limits:
-    """What a picture may be; the defaults are those of the public page."""
+    """Limits on a picture's bytes, pixels and side; the defaults are those of the public page."""
 
     bytes: int = 10_000_000
     pixels: int = 4_000_000
@@ -48,7 +48,7 @@ DEFAULT_LIMITS = Limits(bytes=200_000_000, pixels=100_000_000, side=32768)
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A picture ready for a network.
+    """Picture ready for a network.
 
     Args:
         pixels: (H, W, 3) float32, sRGB in 0..1.

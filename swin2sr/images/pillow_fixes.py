@@ -1,4 +1,4 @@
-"""What Pillow's decoders leave undone or do not say; its behaviour as of 12.3."""
+"""Fixes of what Pillow's decoders leave undone or do not say, as of Pillow 12.3."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from swin2sr.images.picture import Limits
 
 
 def check_tiles(image: Image.Image, limits: Limits) -> None:
-    """A TIFF of 16 x 16 pixels may say its tiles have a thousand million, all decoded.
+    """Refuse a TIFF of few pixels that says its tiles have a thousand million, all decoded.
 
     Raises:
         ImageError: as ``Limits.check_size``.
@@ -23,7 +23,7 @@ def check_tiles(image: Image.Image, limits: Limits) -> None:
 
 
 def has_sixteen_bit_colour(data: bytes, image: Image.Image) -> bool:
-    """Whether the file has 16-bit colour, which Pillow reads as 8 bits."""
+    """Detect 16-bit colour, which Pillow reads as 8 bits."""
     if image.format == "PNG":
         return data[24:25] == b"\x10" and data[25:26] in (b"\2", b"\4", b"\6")
     if image.format == "TIFF":
@@ -61,7 +61,7 @@ def finish(data: bytes, image: Image.Image) -> None:
 
 
 def _check_sums(data: bytes) -> None:
-    """Pillow leaves the last of a PNG's pixels unchecked. Raises ValueError."""
+    """Check a PNG's checksums, since Pillow leaves the last pixels unchecked. Raises ValueError."""
     at, view = 8, memoryview(data)
     while at + 12 <= len(data) and data[at + 4 : at + 8] != b"IEND":
         end = at + 8 + int.from_bytes(data[at : at + 4], "big")

@@ -120,7 +120,7 @@ def enlarge(name: str, image: np.ndarray, scale: int) -> np.ndarray:
 def _resize(
     values: Tensor, scale: float | None, size: Size | None, border: str, eight_bit: bool
 ) -> Tensor:
-    """Both passes on (B, C, H, W) float64; ``eight_bit`` rounds and clips after each of them.
+    """Run both passes on (B, C, H, W) float64; ``eight_bit`` rounds and clips after each of them.
 
     MATLAB keeps the class of the image between the passes, so a uint8 image is rounded twice.
     Rounding once, at the end, changes one value in seven of Set5's LR images.
@@ -140,7 +140,7 @@ def _resize(
 
 
 def taps(length: int, target: int, scale: float, border: str = "mirror") -> tuple[Tensor, Tensor]:
-    """Which source pixels each result pixel is made of, and with what weights.
+    """Indices and weights of the source pixels that each result pixel is made of.
 
     Args:
         length: pixels of the source side. target: pixels of the result side.

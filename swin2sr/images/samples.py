@@ -1,4 +1,4 @@
-"""Pictures to try a network on, the same on every machine."""
+"""Sample pictures to try a network on, the same on every machine."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PHOTOGRAPHS = {
 
 
 def sample_picture(side: int, channels: int) -> Tensor:
-    """A small picture with what photographs have: shades, edges, stripes and grain.
+    """Draw a small picture with what photographs have: shades, edges, stripes and grain.
 
     Args:
         side: pixels.
@@ -42,7 +42,7 @@ def sample_picture(side: int, channels: int) -> Tensor:
 
 
 def photograph_file(name: str) -> Path:
-    """Where a photograph lies that comes with scikit-image.
+    """Path of a photograph that comes with scikit-image.
 
     Args:
         name: one of ``PHOTOGRAPHS``.
@@ -62,7 +62,7 @@ def photograph_file(name: str) -> Path:
 def photograph(
     name: str, box: tuple[int, int, int, int] | None = None, height: int | None = None
 ) -> np.ndarray:
-    """A photograph that comes with scikit-image.
+    """Read a photograph that comes with scikit-image.
 
     Args:
         name: one of ``PHOTOGRAPHS``.
