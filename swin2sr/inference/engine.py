@@ -234,16 +234,22 @@ class Engine:
         return ""
 
     def _network(self, precision: str) -> nn.Module:
-        """The model in a precision: itself, or a copy kept until the weights change."""
-        parameters = list(self.model.parameters())
+        """Return the model in a precision: itself, or a copy that is brought up to date.
+
+        The copy's numbers are written anew for each run, since a write to the weights through
+        ``.data`` or NumPy leaves no trace; it is made anew when the model has other parameters.
+        """
         dtype = DTYPES[precision]
-        if all(p.dtype == dtype for p in parameters):
+        tensors = [*self.model.parameters(), *self.model.buffers()]
+        if all(p.dtype == dtype for p in self.model.parameters()):
             return self.model
-        version = tuple((p.data_ptr(), 0 if p.is_inference() else p._version) for p in parameters)
+        shapes = [(id(one), one.shape) for one in tensors]
         known = self._networks.get(precision)
-        if known is None or known[0] != version:
-            known = (version, copy.deepcopy(self.model).to(dtype).eval())
+        if known is None or known[0] != shapes:
+            known = (shapes, copy.deepcopy(self.model).to(dtype).eval())
             self._networks[precision] = known
+        else:
+            torch._foreach_copy_([*known[1].parameters(), *known[1].buffers()], tensors)
         return known[1]
 
     def _forward(self, precision: str, pixels: Tensor, cancel: Cancel | None) -> Tensor:

@@ -4,7 +4,7 @@ Attention happens inside windows of a map that odd layers roll by half a window.
 is put back where its token lies in the picture; tokens of the padding are mirrored pixels, and
 their weight is counted for the pixels they mirror. Nothing is computed but the windows asked for.
 
-Source: Swin Transformer (arXiv 2103.14030), section 3.2; frames as in MODELS of mv-lab/swin2sr
+Source: Swin Transformer (arXiv 2103.14030), section 3.2; frames: docs/models.md, as mv-lab/swin2sr
 ``SwinTransformerBlock``; rollout after Abnar and Zuidema (arXiv 2005.00928), section 3.
 """
 
@@ -88,12 +88,13 @@ def attention_matrices(
     whole = below <= 0 and right <= 0
     if not whole:
         tokens = F.pad(block.attended(tokens), (0, 0, 0, max(0, right), 0, max(0, below)))
+    constants = block.attention.constants()
     for kind in windows.kinds.unique().tolist():
         for some in (windows.kinds == kind).nonzero()[:, 0].split(STRIP_WINDOWS):
             part = Windows(windows.rows[some], windows.columns[some], windows.kinds[some])
             inside = part.take(tokens)
             inside = block.attended(inside) if whole else inside
-            _, weights = block.attention(inside, [(len(some), kind)], None, True)
+            _, weights = block.attention(inside, constants, [(len(some), kind)], None, True)
             assert weights is not None
             yield some, weights.float()
 

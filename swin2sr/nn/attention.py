@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -81,25 +81,25 @@ def scale_to_unit(vectors: Tensor, scale: Tensor, spread: Tensor) -> Tensor:
 
 
 class Constants(NamedTuple):
-    """What an attention layer adds and multiplies, whatever its input.
+    """Constants of an attention layer: what follows from its parameters, whatever the input.
+
+    They are computed once in a forward pass, shared by its strips, and not held between passes: a
+    write through ``.data`` or NumPy leaves no trace on a parameter that a cache could notice.
 
     Attributes:
         bias: (kinds, heads, N, N), position bias and shift masks; one kind without shift, else 4.
         qkv_bias: (3*dim,) or None.
         lengths: cosine attention only: (2*heads,), what unit queries (the temperature) and unit
             keys (1) are scaled by.
-        spread: cosine attention only: (2*heads, 2*dim) of 0 and 1, which head each feature of
-            query and key belongs to.
     """
 
     bias: Tensor
     qkv_bias: Tensor | None
     lengths: Tensor | None = None
-    spread: Tensor | None = None
 
 
 class WindowedAttention(nn.Module):
-    """What both generations share: one matrix for query, key and value, kept constants, kinds.
+    """Window attention of either generation: one matrix for query, key and value, shift masks.
 
     Args:
         dim: width of a token.
@@ -138,49 +138,25 @@ class WindowedAttention(nn.Module):
         self.masks: Tensor
         masks = shift_masks(window, shift) if shift else torch.zeros(1, window**2, window**2)
         self.register_buffer("masks", masks, persistent=False)
-        self._kept: tuple[tuple[object, ...], Constants] | None = None
 
     @abstractmethod
-    def learned(self) -> list[Tensor]:
-        """The parameters that the constants follow from."""
-
-    @abstractmethod
-    def compute_constants(self) -> Constants:
-        """The constants, from the parameters as they are now."""
+    def constants(self) -> Constants:
+        """Compute the constants from the parameters as they are now."""
 
     @abstractmethod
     def split(self, qkv: Tensor, constants: Constants) -> tuple[Tensor, Tensor, Tensor]:
-        """(n, N, 3*dim) -> query, key, value as ``Attend`` takes them; may overwrite ``qkv``
-        when no gradients are recorded."""
-
-    def constants(self) -> Constants:
-        """What does not depend on the input; computed once per version of the parameters.
-
-        When gradients are wanted they are computed anew, with a graph.
-        """
-        parameters = self.learned()
-        if torch.is_grad_enabled() and any(p.requires_grad for p in parameters):
-            return self.compute_constants()
-        if self.training or any(p.is_inference() for p in parameters):
-            return self.compute_constants()
-        version = tuple((p.data_ptr(), p._version, p.dtype, p.device) for p in parameters)
-        kept = self._kept
-        if kept is None or kept[0] != version:
-            # Ordinary tensors even when the caller is in inference mode: they outlive the call.
-            with torch.inference_mode(False), torch.no_grad():
-                kept = (version, self.compute_constants())
-            self._kept = kept
-        return kept[1]
+        """Split (n, N, 3*dim) into query, key, value as ``Attend`` takes them; may overwrite
+        ``qkv`` when no gradients are recorded."""
 
     def fit(self, height: int, width: int) -> tuple[int, int]:
-        """Window and shift for a map of (height, width) tokens; see ``shrinks``."""
+        """Return window and shift for a map of (height, width) tokens; see ``shrinks``."""
         if self.shrinks and min(height, width) <= self.window:
             return min(height, width), 0
         return self.window, self.shift
 
     def bias_of(self, constants: Constants, kind: int, tokens: int) -> Tensor:
-        """(heads, tokens, tokens) bias of windows of one kind, in a shrunk one as between tokens
-        as far apart in a whole one."""
+        """Return the (heads, tokens, tokens) bias of windows of one kind, in a shrunk one as
+        between tokens as far apart in a whole one."""
         bias = constants.bias[kind]
         if tokens == bias.shape[-1]:
             return bias
@@ -189,18 +165,14 @@ class WindowedAttention(nn.Module):
         return bias.unflatten(1, whole)[:, :side, :side].flatten(1, 2)
 
     def masked_bias(self) -> Tensor:
-        """(kinds, heads, N, N): the position bias with each kind's mask added."""
+        """Return (kinds, heads, N, N): the position bias with each kind's mask added."""
         bias = self.position()
         return bias[None] + self.masks.to(bias.dtype)[:, None]
-
-    def train(self, mode: bool = True) -> Self:
-        """Also forgets the kept constants, which writes through ``.data`` would not invalidate."""
-        self._kept = None
-        return super().train(mode)
 
     def forward(
         self,
         windows: Tensor,
+        constants: Constants,
         kinds: Sequence[tuple[int, int]],
         head_mask: Tensor | None = None,
         need_weights: bool = False,
@@ -209,13 +181,13 @@ class WindowedAttention(nn.Module):
 
         Args:
             windows: (n, N, dim), those of one kind together.
+            constants: of this pass.
             kinds: (how many, kind) in the windows' order; kinds as in ``shift_masks``.
             head_mask: (heads,) factors on the heads, or None.
             need_weights: return the attention matrices too.
         Returns:
             (n, N, dim) and weights (n, heads, N, N) or None.
         """
-        constants = self.constants()
         qkv = linear(windows, self.qkv.weight, constants.qkv_bias)
         query, key, value = self.split(qkv, constants)
         mixed_parts, weight_parts, start = [], [], 0
@@ -259,11 +231,7 @@ class WindowAttention(WindowedAttention):
         super().__init__(dim, heads, window, shift, qkv, position, (dim // heads) ** -0.5, dropout)
         self.shrinks = shrinks
 
-    def learned(self) -> list[Tensor]:
-        """See ``WindowedAttention``; the bias of ``qkv`` is used as it is."""
-        return [self.position.table]
-
-    def compute_constants(self) -> Constants:
+    def constants(self) -> Constants:
         """See ``WindowedAttention``."""
         return Constants(self.masked_bias(), self.qkv.bias)
 
@@ -298,34 +266,26 @@ class CosineWindowAttention(WindowedAttention):
         position = ContinuousBias(heads, window, pretrained_window)
         super().__init__(dim, heads, window, shift, qkv, position, 1.0, dropout)
         self.logit_scale = nn.Parameter(torch.full((heads, 1, 1), math.log(10.0)))
+        self.spread: Tensor  # (2*heads, 2*dim) of 0 and 1: the head of each feature of query, key
+        spread = torch.eye(2 * heads).repeat_interleave(dim // heads, dim=1)
+        self.register_buffer("spread", spread, persistent=False)
         self.q_bias = nn.Parameter(torch.zeros(dim)) if qkv_bias else None
         self.v_bias = nn.Parameter(torch.zeros(dim)) if qkv_bias else None
 
-    def learned(self) -> list[Tensor]:
-        """See ``WindowedAttention``."""
-        hidden, last = self.position.fc1, self.position.fc2
-        parameters: list[Tensor] = [self.logit_scale, hidden.weight, hidden.bias, last.weight]
-        if self.q_bias is not None and self.v_bias is not None:
-            parameters += [self.q_bias, self.v_bias]
-        return parameters
-
-    def compute_constants(self) -> Constants:
+    def constants(self) -> Constants:
         """See ``WindowedAttention``."""
         qkv_bias = None
         if self.q_bias is not None and self.v_bias is not None:
             qkv_bias = torch.cat([self.q_bias, torch.zeros_like(self.q_bias), self.v_bias])
         temperature = self.logit_scale.clamp(max=MAX_LOGIT_SCALE).exp().flatten()
         lengths = torch.cat([temperature, torch.ones_like(temperature)])
-        one_each = torch.eye(len(lengths), dtype=lengths.dtype, device=lengths.device)
-        spread = one_each.repeat_interleave(self.qkv.in_features // self.heads, dim=1)
-        return Constants(self.masked_bias(), qkv_bias, lengths, spread)
+        return Constants(self.masked_bias(), qkv_bias, lengths)
 
     def split(self, qkv: Tensor, constants: Constants) -> tuple[Tensor, Tensor, Tensor]:
         """See ``WindowedAttention``."""
         assert constants.lengths is not None
-        assert constants.spread is not None
         width = qkv.shape[-1] // 3 * 2
-        query_key = scale_to_unit(qkv[..., :width], constants.lengths, constants.spread)
+        query_key = scale_to_unit(qkv[..., :width], constants.lengths, self.spread)
         query_key = query_key.unflatten(-1, (2, self.heads, -1))
         query, key = query_key.transpose(1, 3).unbind(2)  # (n, heads, N, d)
         value = qkv[..., width:].unflatten(-1, (self.heads, -1)).transpose(1, 2)

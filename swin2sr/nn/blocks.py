@@ -212,11 +212,14 @@ def _run(
     at_once = torch.is_grad_enabled() or need_weights or (block.training and block.drop_path.rate)
     if at_once or height % window or width % window:
         return block(tokens, lambda x: attend_map(attention, x, head_mask, need_weights))
+    constants = attention.constants()
     whole = regions(height, width, window, shift)
     for strip in batches(whole, batch, window, STRIP_WINDOWS):
         windows, counts = _gather(tokens, strip, window)
         kinds = _kinds(strip, counts)
-        windows, _ = block(windows, lambda x, kinds=kinds: attention(x, kinds, head_mask, False))
+        windows, _ = block(
+            windows, lambda x, kinds=kinds: attention(x, constants, kinds, head_mask, False)
+        )
         for region, part in zip(strip, windows.split(counts), strict=True):
             put(tokens, region, part, window)
     return tokens, None
@@ -243,7 +246,8 @@ def attend_map(
         tokens = F.pad(tokens, (0, 0, 0, right, 0, below))
     whole = regions(height + below, width + right, window, shift)
     windows, counts = _gather(tokens, whole, window)
-    windows, weights = attention(windows, _kinds(whole, counts), head_mask, need_weights)
+    kinds = _kinds(whole, counts)
+    windows, weights = attention(windows, attention.constants(), kinds, head_mask, need_weights)
 
     def grid(parts: Tensor) -> Tensor:
         sizes = (region.windows(batch, window) for region in whole)

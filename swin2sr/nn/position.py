@@ -51,6 +51,18 @@ def relative_index(window: int) -> Tensor:
     return row_offset * (2 * window - 1) + column_offset
 
 
+def spread_table(table: Tensor, index: Tensor) -> Tensor:
+    """Give every (query, key) pair the numbers of its offset.
+
+    Args:
+        table: (offsets, heads).
+        index: (N, N), of ``relative_index``.
+    Returns:
+        (heads, N, N), contiguous.
+    """
+    return table.t().index_select(1, index.flatten()).unflatten(1, index.shape)
+
+
 class TableBias(nn.Module):
     """One learned number per offset and head (Swin)."""
 
@@ -61,8 +73,8 @@ class TableBias(nn.Module):
         self.register_buffer("index", relative_index(window), persistent=False)
 
     def forward(self) -> Tensor:
-        """(heads, N, N) bias in the table's dtype."""
-        return self.table[self.index].permute(2, 0, 1).contiguous()
+        """Return the (heads, N, N) bias in the table's dtype."""
+        return spread_table(self.table, self.index)
 
 
 class ContinuousBias(nn.Module):
@@ -81,6 +93,9 @@ class ContinuousBias(nn.Module):
         self.register_buffer("index", relative_index(window), persistent=False)
 
     def forward(self) -> Tensor:
-        """(heads, N, N) bias in (0, 16), in the weights' dtype."""
-        table = self.fc2(F.relu(self.fc1(self.coordinates.to(self.fc1.weight.dtype))))
-        return 16 * torch.sigmoid(table[self.index].permute(2, 0, 1))
+        """Return the (heads, N, N) bias in (0, 16), in the weights' dtype."""
+        hidden = self.fc1(self.coordinates.to(self.fc1.weight.dtype))
+        table = self.fc2(F.relu(hidden, inplace=True))
+        # The sigmoid comes after the spreading: on a table it would round its last few numbers
+        # otherwise, where no whole vector of the processor is left.
+        return 16 * torch.sigmoid(spread_table(table, self.index))

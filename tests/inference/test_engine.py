@@ -240,18 +240,25 @@ def test_an_unknown_precision_names_the_choices() -> None:
         on_cpu(Enlarge(), "int8")
 
 
-def test_a_copy_in_another_precision_is_made_once_and_again_when_weights_change() -> None:
+def test_a_copy_in_another_precision_is_made_once_and_follows_the_weights() -> None:
     model = Enlarge(1.0)
     one = on_cpu(model, "bfloat16")
     pixels = torch.ones(1, 3, 8, 8)
     one.run(pixels)
-    copied = one._network("bfloat16")
-    one.run(pixels)
-    assert one._network("bfloat16") is copied
-    with torch.no_grad():
-        model.factor.fill_(0.5)
+    (copied,) = one._networks.values()
+    model.factor.data.fill_(0.5)
     assert one.run(pixels)[0].unique().tolist() == [0.5]
+    assert [*one._networks.values()] == [copied]
     assert model.factor.dtype == torch.float32
+
+
+def test_a_copy_in_another_precision_is_made_anew_for_other_parameters() -> None:
+    model = Enlarge(1.0)
+    one = on_cpu(model, "bfloat16")
+    pixels = torch.ones(1, 3, 8, 8)
+    one.run(pixels)
+    model.factor = nn.Parameter(torch.tensor([2.0]))
+    assert one.run(pixels)[0].unique().tolist() == [2.0]
 
 
 def test_speed_is_measured_once_for_each_number_of_threads() -> None:
