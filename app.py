@@ -1,10 +1,9 @@
-"""The page: choose a picture and a task, watch it being restored, compare, download.
+"""Entry point of the demo: builds the page of ``swin2sr.demo.ui`` and serves it.
 
     python app.py         # http://127.0.0.1:7860
     python app.py --mcp   # its actions are tools for language models, too
 
-Here the tabs of ``swin2sr.demo.ui`` are put together and opened to the network. What they do is
-``swin2sr.demo``.
+Here the tabs are put together and opened to the network. What they do is ``swin2sr.demo``.
 """
 
 from __future__ import annotations
@@ -34,16 +33,16 @@ import gradio as gr
 from PIL import Image
 from starlette.middleware import Middleware
 
-from swin2sr.demo.middleware import Guard, address_of
-from swin2sr.demo.queue import Slot
+from swin2sr.demo.middleware import RequestLimits, client_address
+from swin2sr.demo.queue import JobSlot
 from swin2sr.demo.service import LIMITS, Service
 from swin2sr.demo.ui import about
 from swin2sr.demo.ui.batch import BatchTab
 from swin2sr.demo.ui.compare import CompareTab
-from swin2sr.demo.ui.files import KEPT_SECONDS
-from swin2sr.demo.ui.inspect import InsideTab
+from swin2sr.demo.ui.files import RETENTION_SECONDS
+from swin2sr.demo.ui.inspect import InspectTab
 from swin2sr.demo.ui.restore import RestoreTab
-from swin2sr.demo.ui.style import CSS, PREPARE, theme
+from swin2sr.demo.ui.style import ACCESSIBILITY_SCRIPT, CSS, theme
 from swin2sr.errors import JobError
 from swin2sr.inference import hardware
 from swin2sr.inference.upscaler import Upscaler
@@ -61,13 +60,13 @@ Makes small pictures two or four times larger, and repairs JPEG damage. The deta
 **likely**, not true: do not use it to read a face, a number plate or a scan.
 """
 FOOTER = f"""
-Your pictures and their results are deleted from this server after {KEPT_SECONDS // 60} minutes and
-used for nothing else.
+Your pictures and their results are deleted from this server after
+{RETENTION_SECONDS // 60} minutes and used for nothing else.
 """
 
 
 class Page:
-    """The page with its queue and its limits.
+    """Page with its queue and its request limits.
 
     Args:
         load: makes an upscaler of a registry name.
@@ -77,11 +76,11 @@ class Page:
     def __init__(
         self,
         load: Callable[[str], Upscaler] = Upscaler.from_pretrained,
-        slot: Slot | None = None,
+        slot: JobSlot | None = None,
     ) -> None:
-        self.service = Service(load, slot, lend=lend_gpu if ZERO_GPU else None)
+        self.service = Service(load, slot, lend_gpu=lend_gpu if ZERO_GPU else None)
         with gr.Blocks(
-            title="Swin2SR", analytics_enabled=False, delete_cache=(60, KEPT_SECONDS)
+            title="Swin2SR", analytics_enabled=False, delete_cache=(60, RETENTION_SECONDS)
         ) as self.demo:
             gr.Markdown(TITLE)
             with gr.Tabs():
@@ -90,13 +89,13 @@ class Page:
                 with gr.Tab("Compare"):
                     CompareTab(self.service)
                 with gr.Tab("Look inside"):
-                    InsideTab(self.service)
+                    InspectTab(self.service)
                 with gr.Tab("Batch"):
                     BatchTab(self.service)
                 with gr.Tab("About"):
                     about.build()
             gr.Markdown(FOOTER, elem_id="footer")
-            self.demo.load(None, None, None, js=PREPARE)
+            self.demo.load(None, None, None, js=ACCESSIBILITY_SCRIPT)
         self.demo.queue(max_size=8, default_concurrency_limit=1, api_open=False)
 
     def launch(self, mcp: bool = False, **options: Any) -> None:
@@ -106,9 +105,12 @@ class Page:
             mcp: offer the actions by the Model Context Protocol, too.
             options: more arguments of ``gr.Blocks.launch``.
         """
-        cheap = [number for number, one in self.demo.fns.items() if one.concurrency_id != "model"]
-        guard = Middleware(
-            Guard, ready=lambda: self.service.ready, waiting=self._waiting, cheap=cheap
+        functions = self.demo.fns.items()
+        limits = Middleware(
+            RequestLimits,
+            ready=lambda: self.service.ready,
+            waiting=self._waiting_jobs,
+            networkless=[number for number, one in functions if one.concurrency_id != "model"],
         )
         self.demo.launch(
             theme=theme(),
@@ -126,7 +128,7 @@ class Page:
             share=False,
             state_session_capacity=100,
             app_kwargs={
-                "middleware": [guard],
+                "middleware": [limits],
                 "openapi_url": None,
                 "docs_url": None,
                 "redoc_url": None,
@@ -134,13 +136,13 @@ class Page:
             **options,
         )
         if self.demo.mcp_server_obj:
-            leave_out(self.demo.mcp_server_obj, "/batch")
+            hide_mcp_tool(self.demo.mcp_server_obj, "/batch")
 
-    def _waiting(self, address: str) -> int:
-        """Jobs of an address in Gradio's queue, which has no public way to ask."""
+    def _waiting_jobs(self, address: str) -> int:
+        """Number of an address's jobs in Gradio's queue, which has no public way to ask."""
         queue = self.demo._queue.event_queue_per_concurrency_id.get("model")
         events = queue.queue if queue else []
-        return sum(address_of(event.request.scope) == address for event in events)
+        return sum(client_address(event.request.scope) == address for event in events)
 
     def serve(self, mcp: bool = False) -> None:
         """Run until interrupted or told to end.
@@ -151,13 +153,13 @@ class Page:
         Image.MAX_IMAGE_PIXELS = LIMITS.pixels // 2  # Pillow refuses above twice this number
         cores = os.environ.get("CPU_CORES", "")  # on Spaces, where the machine shows more
         hardware.prepare_process(int(cores) if cores.isdecimal() else None)
-        write_log()
-        signal.signal(signal.SIGTERM, self._end)
+        configure_logging()
+        signal.signal(signal.SIGTERM, self._terminate)
         self.launch(mcp, prevent_thread_lock=True)
         self.service.warm_up()
         self.demo.block_thread()
 
-    def _end(self, *_: object) -> None:
+    def _terminate(self, *_: object) -> None:
         """Take no more jobs, end the running one, tell its visitor, and exit."""
         busy = self.service.slot.holder is not None
         self.service.close(CLOSING_SECONDS)
@@ -167,8 +169,8 @@ class Page:
         raise SystemExit
 
 
-def leave_out(tools: Any, endpoint: str) -> None:
-    """Take an action from the tools for language models; it stays an endpoint.
+def hide_mcp_tool(tools: Any, endpoint: str) -> None:
+    """Hide an action from the tools for language models; it stays an endpoint.
 
     Gradio's tools cannot take lists of files: such a one fails, whatever it is given.
     """
@@ -177,7 +179,7 @@ def leave_out(tools: Any, endpoint: str) -> None:
 
 
 def lend_gpu(network: Any, seconds: Any) -> Any:
-    """Have ZeroGPU run a network in a process of its own, with a GPU meanwhile."""
+    """Wrap a network for ZeroGPU, which runs it in a process of its own with a GPU."""
     lent = spaces.GPU(duration=seconds)(network)
 
     def run(*args: Any) -> Any:
@@ -189,8 +191,8 @@ def lend_gpu(network: Any, seconds: Any) -> Any:
     return run
 
 
-def write_log() -> None:
-    """Have the lines of the log, one of JSON a job, written where the process complains."""
+def configure_logging() -> None:
+    """Send the log, a line of JSON a job (``swin2sr.demo.service``), to standard error."""
     log = logging.getLogger("swin2sr.demo")
     log.setLevel(logging.INFO)
     log.addHandler(logging.StreamHandler())
@@ -198,10 +200,14 @@ def write_log() -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """The command ``python app.py``."""
-    parser = argparse.ArgumentParser(description="The page, on http://127.0.0.1:7860.")
+    """Run the command ``python app.py``."""
+    parser = argparse.ArgumentParser(
+        description="Serve the demo page on http://127.0.0.1:7860 (other port: GRADIO_SERVER_PORT)."
+    )
     parser.add_argument(
-        "--mcp", action="store_true", help="offer its actions as tools for language models, too"
+        "--mcp",
+        action="store_true",
+        help="serve its actions as tools for language models, too (Model Context Protocol)",
     )
     options = parser.parse_args(arguments)
     if options.mcp and find_spec("mcp") is None:
@@ -211,7 +217,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 page = Page()
 if ZERO_GPU:
-    page.service.place()
+    page.service.preload()
 demo = page.demo
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a public page needs around the networks, whatever draws the page.
+"""Demo: what a public page needs around the networks, whatever draws the page.
 
-A guard at the door, one job at a time, and the words for what happens.
+Request limits, a queue of one job at a time, a cache of models, and the messages about them.
 """

@@ -1,7 +1,8 @@
-"""The door of the page: what it never sends is turned away before anything reads it.
+"""ASGI middleware with the request limits of the page: sizes, files, addresses, rate limit.
 
-Plain ASGI, so that a request's size is known before it is in memory. Also answers whether the
-process lives (``/health``) and whether it can upscale (``/ready``).
+What the page never sends is refused before anything reads it. Plain ASGI, so that a request's size
+is known before it is in memory. Also answers whether the process lives (``/health``) and whether
+it can upscale (``/ready``).
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ FILE = f"{API}/file="
 JOIN = f"{API}/queue/join"
 CALL = f"{API}/call/"
 
-# Doors of the framework that this page has no use for.
-CLOSED = (
+# Paths of the framework that this page has no use for.
+CLOSED_PATHS = (
     "/monitoring",
     f"{API}/component_server",
     f"{API}/custom_component",
@@ -47,12 +48,12 @@ CLOSED = (
 BODY_BYTES = 64_000
 UPLOAD_BYTES = 10_000_000 + BODY_BYTES  # of all files in one request, with the form around them
 UPLOAD_FILES = 20
-WAITING_JOBS = 2  # of one address; the one that runs is not counted
-FOREIGN = ("http:", "https:", "file:", "ftp:", "data:")
+WAITING_JOBS = 2  # rate limit of one address; the job that runs is not counted
+FOREIGN_SCHEMES = ("http:", "https:", "file:", "ftp:", "data:")
 
 
-class Refusal(Exception):  # noqa: N818 - an answer, not a fault
-    """An answer other than the framework's.
+class HttpError(Exception):
+    """HTTP error that answers a request in place of the framework.
 
     Args:
         status: of HTTP.
@@ -65,17 +66,18 @@ class Refusal(Exception):  # noqa: N818 - an answer, not a fault
         self.reason = reason
 
 
-class Guard:
-    """ASGI middleware that keeps out what the page never sends.
+class RequestLimits:
+    """ASGI middleware that refuses what the page never sends.
 
     Bodies over 64 kB (uploads: 10 MB and 20 files), paths that point to other machines or carry
-    data, jobs beyond two waiting of one address, and the framework's unused doors.
+    data, jobs beyond two waiting of one address (the rate limit), and unused paths of the
+    framework.
 
     Args:
-        app: what is guarded.
+        app: what is behind it.
         ready: whether the self-test has passed.
         waiting: how many jobs an address has in the queue.
-        cheap: numbers of the page's functions that never run a network.
+        networkless: numbers of the page's functions that never run a network.
     """
 
     def __init__(
@@ -83,12 +85,12 @@ class Guard:
         app: App,
         ready: Callable[[], bool],
         waiting: Callable[[str], int],
-        cheap: Collection[int],
+        networkless: Collection[int],
     ) -> None:
         self.app = app
         self._ready = ready
         self._waiting = waiting
-        self._cheap = frozenset(cheap)
+        self._networkless = frozenset(networkless)
         self._joining: Counter[str] = Counter()
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
@@ -99,46 +101,46 @@ class Guard:
         path = _path(scope)
         try:
             if path == "/health":
-                await _answer(send, 200, {"status": "ok"})
+                await _send_json(send, 200, {"status": "ok"})
             elif path == "/ready":
                 ready = self._ready()
-                await _answer(send, 200 if ready else 503, {"ready": ready})
-            elif path.startswith(CLOSED):
-                raise Refusal(404, "Not found.")
+                await _send_json(send, 200 if ready else 503, {"ready": ready})
+            elif path.startswith(CLOSED_PATHS):
+                raise HttpError(404, "Not found.")
             elif scope["method"] in ("GET", "HEAD", "OPTIONS"):
                 await self.app(scope, receive, send)
             elif path == UPLOAD:
-                await self.app(scope, _counted(scope, receive), send)
+                await self.app(scope, _limit_parts(scope, receive), send)
             else:
-                await self._pass_on(scope, receive, send, path)
-        except Refusal as refusal:
-            await _answer(send, refusal.status, {"detail": refusal.reason})
+                await self._forward(scope, receive, send, path)
+        except HttpError as error:
+            await _send_json(send, error.status, {"detail": error.reason})
 
-    async def _pass_on(
+    async def _forward(
         self, scope: MutableMapping[str, Any], receive: Receive, send: Send, path: str
     ) -> None:
         """Read the body within its limit, look through it, and hand it on."""
-        body = await _read(scope, receive)
-        content, changed = _parse(body, f"http://{_header(scope, b'host')}{FILE}")
+        body = await _read_body(scope, receive)
+        content, changed = _check_body(body, f"http://{_header(scope, b'host')}{FILE}")
         if changed:
             body = json.dumps(content).encode()
-            scope = _with_length(scope, body)
-        job = path.startswith(CALL) or (path == JOIN and not self._is_cheap(content))
-        with self._place(address_of(scope) if job else None):
+            scope = _with_content_length(scope, body)
+        job = path.startswith(CALL) or (path == JOIN and not self._is_networkless(content))
+        with self._queue_place(client_address(scope) if job else None):
             await self.app(scope, _replay(body, receive), send)
 
-    def _is_cheap(self, content: Any) -> bool:
+    def _is_networkless(self, content: Any) -> bool:
         number = content.get("fn_index") if isinstance(content, dict) else None
-        return type(number) is int and number in self._cheap  # not True, 1.0 or "1"
+        return type(number) is int and number in self._networkless  # not True, 1.0 or "1"
 
     @contextmanager
-    def _place(self, address: str | None) -> Iterator[None]:
-        """A place in the queue; requests still on their way there count as waiting."""
+    def _queue_place(self, address: str | None) -> Iterator[None]:
+        """Rate limit: hold a place in the queue; requests on their way there count as waiting."""
         if address is None:
             yield
             return
         if self._waiting(address) + self._joining[address] >= WAITING_JOBS:
-            raise Refusal(
+            raise HttpError(
                 429,
                 f"{WAITING_JOBS} pictures from your address are waiting already. "
                 "Try again when one of them is done.",
@@ -152,12 +154,12 @@ class Guard:
                 del self._joining[address]
 
 
-def address_of(scope: MutableMapping[str, Any]) -> str:
-    """Who asks, as far as it can be known.
+def client_address(scope: MutableMapping[str, Any]) -> str:
+    """Address of the client, as far as it can be known.
 
     On Spaces every connection comes from the proxy, which passes the visitor's address in
-    ``x-forwarded-for``. A visitor can put others before it there, so the limit that hangs on this
-    is a courtesy among visitors; the queue's own size is what holds.
+    ``x-forwarded-for``. A visitor can put others before it there, so the rate limit that hangs on
+    this is a courtesy among visitors; the queue's own size is what holds.
     """
     if os.environ.get("SPACE_ID"):
         forwarded = _header(scope, b"x-forwarded-for").split(",")[0].strip()
@@ -168,7 +170,7 @@ def address_of(scope: MutableMapping[str, Any]) -> str:
 
 
 def _path(scope: MutableMapping[str, Any]) -> str:
-    """The path below the mount point, without a slash at its end."""
+    """Path of a request below the mount point, without a slash at its end."""
     path: str = scope["path"]
     root: str = scope.get("root_path", "").rstrip("/")
     if root and path.startswith(f"{root}/"):
@@ -183,23 +185,23 @@ def _header(scope: MutableMapping[str, Any], name: bytes) -> str:
     return ""
 
 
-def _length(scope: MutableMapping[str, Any]) -> int | None:
+def _content_length(scope: MutableMapping[str, Any]) -> int | None:
     text = _header(scope, b"content-length")
     return int(text) if text.isdecimal() else None
 
 
-async def _read(scope: MutableMapping[str, Any], receive: Receive) -> bytes:
-    too_large = Refusal(
+async def _read_body(scope: MutableMapping[str, Any], receive: Receive) -> bytes:
+    too_large = HttpError(
         413, f"The request is larger than {BODY_BYTES} bytes; pictures are uploaded first."
     )
-    if (_length(scope) or 0) > BODY_BYTES:
+    if (_content_length(scope) or 0) > BODY_BYTES:
         raise too_large
     body = bytearray()
     more = True
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise Refusal(400, "The request ended early.")
+            raise HttpError(400, "The request ended early.")
         body += message.get("body", b"")
         more = message.get("more_body", False)
         if len(body) > BODY_BYTES:
@@ -207,8 +209,8 @@ async def _read(scope: MutableMapping[str, Any], receive: Receive) -> bytes:
     return bytes(body)
 
 
-def _parse(body: bytes, own: str) -> tuple[Any, bool]:
-    """The JSON of a body, looked through, and whether it was changed; None for an empty one.
+def _check_body(body: bytes, own: str) -> tuple[Any, bool]:
+    """Parse and check the JSON of a body; returns it (None if empty) and whether it was changed.
 
     Addresses of files that were uploaded here become their paths, which are all that programs
     other than the page may know of them (those that speak the Model Context Protocol, for one).
@@ -217,7 +219,7 @@ def _parse(body: bytes, own: str) -> tuple[Any, bool]:
         body: of the request.
         own: how the addresses of this server's files begin.
     Raises:
-        Refusal: it is no JSON, or asks for something from elsewhere.
+        HttpError: it is no JSON, or asks for something from elsewhere.
     """
     if not body:
         return None, False
@@ -225,7 +227,7 @@ def _parse(body: bytes, own: str) -> tuple[Any, bool]:
     try:
         content = json.loads(body)
     except (ValueError, RecursionError):
-        raise Refusal(400, "The request is not valid JSON.") from None
+        raise HttpError(400, "The request is not valid JSON.") from None
     remaining = [content]
     while remaining:
         one = remaining.pop()
@@ -237,25 +239,27 @@ def _parse(body: bytes, own: str) -> tuple[Any, bool]:
             if isinstance(path, str) and path.startswith(own):
                 one["path"] = unquote(path.removeprefix(own))
                 changed = True
-            if _starts(one.get("path"), FOREIGN) or _starts(one.get("url"), ("data:",)):
-                raise Refusal(400, "Web addresses are not fetched: please upload the image.")
+            if _has_prefix(one.get("path"), FOREIGN_SCHEMES) or _has_prefix(
+                one.get("url"), ("data:",)
+            ):
+                raise HttpError(400, "Web addresses are not fetched: please upload the image.")
     return content, changed
 
 
-def _with_length(scope: MutableMapping[str, Any], body: bytes) -> MutableMapping[str, Any]:
-    """The request's head, for a body that has changed its length."""
-    kept = [(key, value) for key, value in scope["headers"] if key != b"content-length"]
-    if len(kept) < len(scope["headers"]):
-        kept.append((b"content-length", str(len(body)).encode()))
-    return {**scope, "headers": kept}
+def _with_content_length(scope: MutableMapping[str, Any], body: bytes) -> MutableMapping[str, Any]:
+    """Scope of a request whose body has changed its length."""
+    headers = [(key, value) for key, value in scope["headers"] if key != b"content-length"]
+    if len(headers) < len(scope["headers"]):
+        headers.append((b"content-length", str(len(body)).encode()))
+    return {**scope, "headers": headers}
 
 
-def _starts(value: object, prefixes: tuple[str, ...]) -> bool:
+def _has_prefix(value: object, prefixes: tuple[str, ...]) -> bool:
     return isinstance(value, str) and value.strip().lower().startswith(prefixes)
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
-    """Gives a body that has been read once more, then whatever else comes."""
+    """Replay a body that has been read, then pass on whatever else comes."""
     waiting = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def replay() -> Message:
@@ -264,20 +268,20 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return replay
 
 
-def _counted(scope: MutableMapping[str, Any], receive: Receive) -> Receive:
-    """The stream of an upload, watched for the number of its parts.
+def _limit_parts(scope: MutableMapping[str, Any], receive: Receive) -> Receive:
+    """Stream of an upload whose parts are counted.
 
     Too many parts are reported by the exception that the form's reader expects of its own kind,
     because on that one it removes the files it has begun.
     """
-    length = _length(scope)
+    length = _content_length(scope)
     if length is None or _header(scope, b"transfer-encoding"):
-        raise Refusal(411, "Uploads must state their length.")
+        raise HttpError(411, "Uploads must state their length.")
     if length > UPLOAD_BYTES:
-        raise Refusal(413, f"Uploads of more than {UPLOAD_BYTES // 10**6} MB are not accepted.")
+        raise HttpError(413, f"Uploads of more than {UPLOAD_BYTES // 10**6} MB are not accepted.")
     _, options = parse_options_header(_header(scope, b"content-type"))
     if b"boundary" not in options:
-        raise Refusal(400, "Uploads must be forms.")
+        raise HttpError(400, "Uploads must be forms.")
     mark = b"--" + options[b"boundary"]
     tail = b""
     parts = 0
@@ -298,7 +302,7 @@ def _counted(scope: MutableMapping[str, Any], receive: Receive) -> Receive:
     return counted
 
 
-async def _answer(send: Send, status: int, content: dict[str, Any]) -> None:
+async def _send_json(send: Send, status: int, content: dict[str, Any]) -> None:
     body = json.dumps(content).encode()
     headers = [
         (b"content-type", b"application/json"),

@@ -1,4 +1,4 @@
-"""What the page offers, in plain words, and which models do it."""
+"""Model catalogue of the page, what the tabs offer of it, and the cache of loaded models."""
 
 from __future__ import annotations
 
@@ -8,23 +8,65 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from swin2sr import checkpoints
-from swin2sr.checkpoints.registry import DEFAULT as INCLUDED  # works at once and offline
+from swin2sr.checkpoints.registry import DEFAULT
 from swin2sr.errors import ConfigError
 from swin2sr.images.degradations import Bicubic, Chain, Degradation, Jpeg
 from swin2sr.images.resize import BASELINES, BICUBIC, INPUT, LANCZOS
 from swin2sr.inference.upscaler import Upscaler
 
+DEFAULT_MODEL = DEFAULT  # works at once and offline
 BASELINE_LABELS = {
     BICUBIC: "Bicubic (no network)",
     LANCZOS: "Lanczos (no network)",
     INPUT: "Input as it is",
 }
 OFFLINE = "Included with this page: works at once, and offline."
+QUALITIES = {"fast": "Fast", "balanced": "Balanced", "best": "Best"}
+
+
+@dataclass(frozen=True)
+class CatalogueRow:
+    """Model of the page and the tasks it serves.
+
+    Args:
+        name: in the registry; a model that this installation does not know is left out.
+        compare_task: key of ``COMPARE_TASKS``.
+        task: key of ``TASKS``; "" for a model that is only compared with.
+        quality: key of ``QUALITIES``, with a task.
+    """
+
+    name: str
+    compare_task: str
+    task: str = ""
+    quality: str = ""
+
+
+# In the order in which Compare runs them, and in which a task offers them.
+CATALOGUE = (
+    CatalogueRow("swin2sr-small-x2", "x2", "sharpen-x2", "fast"),
+    CatalogueRow("swinir-small-x2", "x2"),
+    CatalogueRow("swin2sr-lightweight-x2", "x2", "sharpen-x2", "balanced"),
+    CatalogueRow("swinir-lightweight-x2", "x2"),
+    CatalogueRow("swin2sr-classical-x2", "x2", "sharpen-x2", "best"),
+    CatalogueRow("swinir-classical-x2", "x2"),
+    CatalogueRow("swin2sr-small-x4", "x4", "sharpen-x4", "fast"),
+    CatalogueRow("swinir-lightweight-x4", "x4"),
+    CatalogueRow("swin2sr-classical-x4", "x4", "sharpen-x4", "best"),
+    CatalogueRow("swinir-classical-x4", "x4"),
+    CatalogueRow("swin2sr-small-compressed-x4", "compressed-x4", "compressed-x4", "fast"),
+    CatalogueRow("swin2sr-compressed-x4", "compressed-x4", "compressed-x4", "best"),
+    CatalogueRow("swin2sr-realworld-x4", "compressed-x4", "photo-x4", "best"),
+    CatalogueRow("swinir-realworld-x4-psnr", "compressed-x4"),
+    CatalogueRow("swin2sr-small-jpeg", "jpeg", "jpeg", "fast"),
+    CatalogueRow("swin2sr-jpeg", "jpeg", "jpeg", "best"),
+    CatalogueRow("swinir-jpeg-colour-10", "jpeg"),
+    CatalogueRow("swinir-jpeg-colour-40", "jpeg"),
+)
 
 
 @dataclass(frozen=True)
 class Task:
-    """Something to do with a picture.
+    """Task of the tabs Restore and Batch.
 
     Args:
         label: what it is called.
@@ -35,37 +77,14 @@ class Task:
     models: dict[str, str]
 
 
-QUALITIES = {"fast": "Fast", "balanced": "Balanced", "best": "Best"}
-
-
-def offered(label: str, **models: str) -> Task:
-    """A task with those of its models that this installation knows; small ones may be missing."""
-    known = {quality: name for quality, name in models.items() if checkpoints.find(name)}
-    return Task(label, known)
-
-
-TASKS = {
-    "sharpen-x2": offered(
-        "Sharpen x2", fast=INCLUDED, balanced="swin2sr-lightweight-x2", best="swin2sr-classical-x2"
-    ),
-    "sharpen-x4": offered("Sharpen x4", fast="swin2sr-small-x4", best="swin2sr-classical-x4"),
-    "compressed-x4": offered(
-        "Compressed and small x4", fast="swin2sr-small-compressed-x4", best="swin2sr-compressed-x4"
-    ),
-    "photo-x4": offered("Real-world photo x4", best="swin2sr-realworld-x4"),
-    "jpeg": offered("Repair a JPEG", fast="swin2sr-small-jpeg", best="swin2sr-jpeg"),
-}
-
-
 @dataclass(frozen=True)
-class Kind:
-    """What a comparison is about.
+class CompareTask:
+    """Task of the tab Compare.
 
     Args:
         label: what it is called.
         scale: of the models.
-        models: registry names, in the order in which they run; those that are not there are left
-            out.
+        models: registry names, in the order in which they run.
         jpeg: whether a test also compresses.
     """
 
@@ -76,17 +95,16 @@ class Kind:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Everything that is offered, in the order in which it runs."""
-        there = [name for name in self.models if checkpoints.find(name)]
-        return ((INPUT,) if self.scale == 1 else (BICUBIC, LANCZOS)) + tuple(there)
+        """Baselines and models of the task, in the order in which they run."""
+        return ((INPUT,) if self.scale == 1 else (BICUBIC, LANCZOS)) + self.models
 
     @property
     def included(self) -> list[str]:
-        """What is always here."""
+        """Baselines and packaged models: what is always here."""
         return [name for name in self.names if name in BASELINES or is_packaged(name)]
 
     def degradation(self, quality: int) -> Degradation:
-        """How a test picture is made.
+        """Return what makes a test picture.
 
         Args:
             quality: of JPEG, where that takes part.
@@ -96,78 +114,77 @@ class Kind:
         return Chain((Bicubic(self.scale), Jpeg(quality))) if self.scale > 1 else Jpeg(quality)
 
 
-KINDS = {
-    "x2": Kind(
-        "Twice the size",
-        2,
-        (
-            *("swin2sr-small-x2", "swinir-small-x2"),
-            *("swin2sr-lightweight-x2", "swinir-lightweight-x2"),
-            *("swin2sr-classical-x2", "swinir-classical-x2"),
-        ),
+def task_models(task: str) -> dict[str, str]:
+    """Registry names of a task's models by quality."""
+    rows = [row for row in CATALOGUE if row.task == task and checkpoints.find(row.name)]
+    return {row.quality: row.name for row in rows}
+
+
+def compare_models(task: str) -> tuple[str, ...]:
+    """Registry names of the models that a task of Compare has."""
+    rows = [row for row in CATALOGUE if row.compare_task == task and checkpoints.find(row.name)]
+    return tuple(row.name for row in rows)
+
+
+TASKS = {
+    "sharpen-x2": Task("Sharpen x2", task_models("sharpen-x2")),
+    "sharpen-x4": Task("Sharpen x4", task_models("sharpen-x4")),
+    "compressed-x4": Task("Compressed and small x4", task_models("compressed-x4")),
+    "photo-x4": Task("Real-world photo x4", task_models("photo-x4")),
+    "jpeg": Task("Repair a JPEG", task_models("jpeg")),
+}
+COMPARE_TASKS = {
+    "x2": CompareTask("Twice the size", 2, compare_models("x2")),
+    "x4": CompareTask("Four times the size", 4, compare_models("x4")),
+    "compressed-x4": CompareTask(
+        "Small JPEG, four times the size", 4, compare_models("compressed-x4"), jpeg=True
     ),
-    "x4": Kind(
-        "Four times the size",
-        4,
-        (
-            *("swin2sr-small-x4", "swinir-lightweight-x4"),
-            *("swin2sr-classical-x4", "swinir-classical-x4"),
-        ),
-    ),
-    "compressed-x4": Kind(
-        "Small JPEG, four times the size",
-        4,
-        (
-            *("swin2sr-small-compressed-x4", "swin2sr-compressed-x4"),
-            *("swin2sr-realworld-x4", "swinir-realworld-x4-psnr"),
-        ),
-        jpeg=True,
-    ),
-    "jpeg": Kind(
-        "Repair a JPEG",
-        1,
-        (
-            *("swin2sr-small-jpeg", "swin2sr-jpeg"),
-            *("swinir-jpeg-colour-10", "swinir-jpeg-colour-40"),
-        ),
-        jpeg=True,
-    ),
+    "jpeg": CompareTask("Repair a JPEG", 1, compare_models("jpeg"), jpeg=True),
 }
 
 
-def model_for(task: object, quality: object) -> str:
-    """The model for a task and a quality; where a task lacks the quality, its first.
+def task_model(task: object, quality: object) -> str:
+    """Return the model for a task and a quality; where a task lacks the quality, its first.
 
     Args:
         task, quality: keys of ``TASKS`` and ``QUALITIES``; checked, as anybody can send them.
     Raises:
         ConfigError: other values.
     """
-    for value, choices in ((task, TASKS), (quality, QUALITIES)):
-        if not isinstance(value, str) or value not in choices:
-            raise ConfigError(f"{str(value)[:40]!r} is not offered; choose {', '.join(choices)}.")
+    check_offered(task, TASKS)
+    check_offered(quality, QUALITIES)
     models = TASKS[str(task)].models
     return models.get(str(quality)) or next(iter(models.values()))
 
 
-def included() -> list[str]:
+def check_offered(value: object, choices: Collection[str]) -> None:
+    """Refuse a value, which anybody can send, that is not among the choices.
+
+    Raises:
+        ConfigError: it is not; names the choices.
+    """
+    if not isinstance(value, str) or value not in choices:
+        raise ConfigError(f"{str(value)[:40]!r} is not offered; choose {', '.join(choices)}.")
+
+
+def packaged_models() -> list[str]:
     """Names of the models of all tasks that come with the package."""
     names = [name for task in TASKS.values() for name in task.models.values()]
-    return [name for name in names if _source(name) == "packaged"]
+    return [name for name in names if is_packaged(name)]
 
 
-def included_for(name: str) -> str | None:
-    """The label of a task that can be done by an included model: that of the named one, if any."""
+def packaged_task_label(name: str) -> str | None:
+    """Label of a task that a packaged model does: a task of the named model's, if there is one."""
     others = [task for task in TASKS.values() if name not in task.models.values()]
     own = [task for task in TASKS.values() if task not in others]
     for task in (*own, *others):
-        if any(_source(one) == "packaged" for one in task.models.values()):
+        if any(is_packaged(one) for one in task.models.values()):
             return task.label
     return None
 
 
-def describe(name: str) -> str:
-    """What a model is and where it comes from, as Markdown."""
+def describe_model(name: str) -> str:
+    """Size and origin of a model, and what its first use needs, as Markdown."""
     entry = checkpoints.find(name)
     if entry is None:
         return f"**{name}** is not part of this installation."
@@ -177,26 +194,15 @@ def describe(name: str) -> str:
     facts += " Published by the authors of Swin2SR."
     if checkpoints.is_here(entry):
         return f"{facts} Downloaded already: works offline."
-    size = (entry.size_bytes or 4 * entry.parameters) / 1e6
     return (
-        f"{facts} Its first use downloads about {size:.0f} MB and needs the internet; after that "
-        "it works offline too."
+        f"{facts} Its first use downloads about {megabytes(entry):.0f} MB and needs the internet; "
+        "after that it works offline too."
     )
 
 
-def _source(name: str) -> str:
-    entry = checkpoints.find(name)
-    return entry.source if entry else ""
-
-
-def megabytes(entry: checkpoints.Entry) -> float:
-    """What getting an entry's weights downloads; from their number where the size is not known."""
-    return (entry.size_bytes or 4 * entry.parameters) / 1e6
-
-
-def label(name: str) -> str:
-    """A name of ``Kind.names`` with what it costs to have."""
-    entry = download(name)
+def model_label(name: str) -> str:
+    """Label of a name of ``CompareTask.names``, with what it costs to have."""
+    entry = missing_entry(name)
     if entry is not None:
         return f"{name}, downloads {megabytes(entry):.0f} MB"
     if name in BASELINES:
@@ -204,8 +210,13 @@ def label(name: str) -> str:
     return f"{name}, {'included' if is_packaged(name) else 'downloaded'}"
 
 
-def download(name: str) -> checkpoints.Entry | None:
-    """What has to be fetched before a name of ``Kind.names`` can run; None for nothing."""
+def megabytes(entry: checkpoints.Entry) -> float:
+    """Download size of an entry's weights; from their number where the size is not known."""
+    return (entry.size_bytes or 4 * entry.parameters) / 1e6
+
+
+def missing_entry(name: str) -> checkpoints.Entry | None:
+    """Registry entry of what must be downloaded before a name can run; None for nothing."""
     entry = checkpoints.find(name)
     return None if entry is None or checkpoints.is_here(entry) else entry
 
@@ -216,26 +227,26 @@ def is_packaged(name: str) -> bool:
     return entry is not None and entry.source == "packaged"
 
 
-class Shelf:
-    """The models at hand: some always, and of the others the last that was asked for.
+class ModelCache:
+    """LRU cache of loaded models: pinned ones stay, and of the others the last one asked for.
 
     Args:
         load: makes an upscaler of a name; may take long and fail.
-        always: names of the models that are never put away once they are loaded.
+        pinned: names of the models that are never evicted once they are loaded.
     """
 
-    def __init__(self, load: Callable[[str], Upscaler], always: Collection[str]) -> None:
+    def __init__(self, load: Callable[[str], Upscaler], pinned: Collection[str]) -> None:
         self._load = load
-        self._always = frozenset(always)
+        self._pinned = frozenset(pinned)
         self._models: dict[str, Upscaler] = {}
         self._lock = threading.Lock()
 
-    def look(self, name: str) -> Upscaler | None:
-        """A model if it is at hand; never waits."""
+    def peek(self, name: str) -> Upscaler | None:
+        """Return a model if it is loaded; never waits."""
         return self._models.get(name)
 
     def get(self, name: str) -> Upscaler:
-        """A model, loaded if need be, one at a time.
+        """Return a model, loaded if need be, one at a time.
 
         Raises:
             WeightsError: it cannot be found or used.
@@ -245,14 +256,14 @@ class Shelf:
             return known
         with self._lock:
             if name not in self._models:
-                if name not in self._always:
-                    for other in self._models.keys() - self._always:
+                if name not in self._pinned:
+                    for other in self._models.keys() - self._pinned:
                         del self._models[other]
                 self._models[name] = self._load(name)
             return self._models[name]
 
-    def fetch(self, name: str) -> Future[Upscaler]:
-        """As ``get``, in a thread of its own, so that whoever waits can stop waiting."""
+    def load_in_thread(self, name: str) -> Future[Upscaler]:
+        """Run ``get`` in a thread of its own, so that whoever waits can stop waiting."""
         future: Future[Upscaler] = Future()
 
         def load() -> None:

@@ -1,8 +1,8 @@
-"""One job at a time, within its time, and stoppable; and the models that jobs use.
+"""Job queue of the page: one job at a time in a slot, with a deadline and a way to stop it.
 
-The framework's own queue can be walked around, so what holds is here: a slot that one job has,
-a deadline and a wish to stop that the network itself reads, and a way to take the slot back from
-a job that nobody continues.
+The framework's own queue can be walked around (UI-02 in docs/reliability.md), so what holds is
+here: a slot that one job has, a cancel token that the network itself reads, and a time-out after
+which the slot is taken from a job that nobody continues.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Generator
-from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
@@ -19,14 +18,14 @@ from swin2sr.errors import JobError
 T = TypeVar("T")
 Clock = Callable[[], float]
 
-DEADLINE = 120.0  # seconds from the slot to the result
-PATIENCE = 10.0  # seconds to wait for the slot: a job that was stopped ends within a layer or two
-GLANCE = 0.5  # seconds between two looks at whether to go on waiting
+TIME_LIMIT = 120.0  # seconds from the slot to the result
+WAIT_LIMIT = 10.0  # seconds to wait for the slot: a job that was stopped ends within a layer or two
+POLL_SECONDS = 0.5  # between two looks at whether to go on waiting
 
 
 @dataclass(frozen=True)
 class Update:
-    """What a job has to say.
+    """Progress of a job, its result at the end, or its failure.
 
     Args:
         text: Markdown, or with ``failed`` one plain sentence.
@@ -48,108 +47,140 @@ Updates: TypeAlias = Generator[Update, None, None]
 
 @dataclass(eq=False)
 class Job:
-    """A job that has, or wants, the slot; the network asks ``is_set`` before every layer.
+    """Job that has, or wants, the slot; the cancel token of its network, too.
 
     Args:
         owner: whose it is (a session).
-        ends: when its time is over, on the clock.
-        touched: when it last came to or left its own code.
-        working: whether its own code runs now.
-        why: what ended it: "", "stopped", "closing" or "abandoned".
-        facts: what the log is to say about it.
-        keeps: asked to stop, its own code runs on to hand over what it has finished; it looks at
+        clock: seconds, ever growing.
+        deadline: when its time is over, on the clock; set with the slot.
+        waited: seconds it has waited for the slot.
+        last_active: when it last came to or left its own code.
+        running: whether its own code runs now.
+        end_reason: what ended it: "", "stopped", "closing" or "abandoned".
+        graceful: asked to stop, its own code runs on to hand over what it has finished; it asks
             ``is_set`` itself and ends soon.
+        log_fields: what the log is to say about it.
     """
 
     owner: str
-    ends: float
-    touched: float
     clock: Clock = time.monotonic
-    working: bool = False
-    why: str = ""
-    facts: dict[str, Any] = field(default_factory=dict)
-    keeps: bool = False
+    deadline: float = 0.0
+    waited: float = 0.0
+    last_active: float = 0.0
+    running: bool = False
+    end_reason: str = ""
+    graceful: bool = False
+    log_fields: dict[str, Any] = field(default_factory=dict)
     _stop: threading.Event = field(default_factory=threading.Event)
 
     def is_set(self) -> bool:
-        """Whether the work should end now."""
-        return self._stop.is_set() or self.clock() >= self.ends
+        """Return whether the work should end now; the network asks before every layer."""
+        return self._stop.is_set() or self.clock() >= self.deadline
 
-    def stop(self, why: str) -> None:
-        """Ask the work to end."""
-        self.why = self.why or why
+    def stop(self, reason: str) -> None:
+        """Ask the work to end; the first reason counts."""
+        self.end_reason = self.end_reason or reason
         self._stop.set()
 
 
 @dataclass(frozen=True)
 class Deadline:
-    """What is left of a job in a process that does not see it: the end of its time.
+    """Cancel token of a job in a process that does not see it: the end of its time alone.
 
     Args:
-        ends: on ``time.monotonic``, which all processes of a machine share.
+        at: on ``time.monotonic``, which all processes of a machine share.
     """
 
-    ends: float
+    at: float
 
     def is_set(self) -> bool:
-        """Whether the work should end now."""
-        return time.monotonic() >= self.ends
+        """Return whether the work should end now."""
+        return time.monotonic() >= self.at
 
 
-class Slot:
-    """The one place where a network runs.
+class JobSlot:
+    """Slot of the one job that may run a network: acquire, advance step by step, release.
 
     Args:
-        deadline: seconds a job may take.
-        patience: seconds a job waits for the slot before it hears "busy".
+        time_limit: seconds a job may take.
+        wait_limit: seconds a job waits for the slot before it hears "busy".
         clock: seconds, ever growing.
     """
 
     def __init__(
-        self, deadline: float = DEADLINE, patience: float = PATIENCE, clock: Clock = time.monotonic
+        self,
+        time_limit: float = TIME_LIMIT,
+        wait_limit: float = WAIT_LIMIT,
+        clock: Clock = time.monotonic,
     ) -> None:
-        self.deadline = deadline
-        self._patience = patience
-        self._clock = clock
+        self.time_limit = time_limit
+        self.clock = clock
+        self._wait_limit = wait_limit
         self._holder: Job | None = None
         self._closing = False
         self._free = threading.Condition()
 
     @property
     def holder(self) -> Job | None:
-        """The job that has the slot."""
+        """Job that has the slot."""
         return self._holder
 
-    def run(
-        self, owner: str, work: Callable[[Job], Generator[T, None, None]]
-    ) -> Generator[T | None, None, None]:
-        """Do work in the slot, step by step.
+    def acquire(self, job: Job) -> bool:
+        """Give the slot to a job, waiting a moment for it; false when it is still taken.
 
-        The first step does nothing: a framework that registers a generator after its first step
-        can then close it at any time (RELIABILITY, section 7), so the slot is never lost.
+        A job that nobody continues for a whole time limit loses the slot here.
 
-        Args:
-            owner: who may stop it.
-            work: given the job; its generator is closed whatever happens.
-        Yields:
-            None while it waits, then what the work yields. Ends early when its owner stops it.
         Raises:
-            JobError: "busy", "deadline", "cancelled" (the server closes).
+            JobError: "busy" after ``wait_limit`` seconds of tries; "cancelled", the server closes.
         """
-        yield None
-        job = Job(owner, 0.0, 0.0, self._clock)
-        waited = 0.0
-        while not self._take(job):
-            waited += GLANCE
-            if waited > self._patience:
-                raise JobError("The model is busy.", code="busy", remedy="Try again in a moment.")
-            yield None
+        with self._free:
+            self._free.wait_for(lambda: self._holder is None or self._closing, POLL_SECONDS)
+            now = self.clock()
+            holder = self._holder
+            if self._closing:
+                job.stop("closing")
+                raise self._end_error(job)
+            if holder and not holder.running and now - holder.last_active > self.time_limit:
+                holder.stop("abandoned")
+                holder = None
+            if holder is None:
+                job.last_active = now
+                job.deadline = now + self.time_limit
+                self._holder = job
+                return True
+        job.waited += POLL_SECONDS
+        if job.waited > self._wait_limit:
+            raise JobError("The model is busy.", code="busy", remedy="Try again in a moment.")
+        return False
+
+    def release(self, job: Job) -> None:
+        """Free the slot, if this job still has it."""
+        with self._free:
+            if self._holder is job:
+                self._holder = None
+                self._free.notify_all()
+
+    def advance(self, job: Job, steps: Generator[T, None, None]) -> T | None:
+        """Run the work's next step; None when it is over or its owner stopped it.
+
+        Raises:
+            JobError: "deadline", or "cancelled" when the server closes; and what the work raises.
+        """
+        with self._free:
+            # The deadline does not count here: it is for the network to read.
+            job.running = not job.end_reason or (job.graceful and job.end_reason == "stopped")
         try:
-            with closing(work(job)) as steps:
-                while (step := self._next(job, steps)) is not None:
-                    yield step
+            if job.running:
+                return next(steps, None)
+        except JobError as error:
+            if error.code != "cancelled":
+                raise
         finally:
-            self._leave(job)
+            job.last_active = self.clock()
+            job.running = False
+        if job.end_reason == "stopped":
+            return None
+        raise self._end_error(job)
 
     def stop(self, owner: str) -> bool:
         """Stop the running job of this owner; returns whether there was one."""
@@ -172,57 +203,15 @@ class Slot:
                 self._holder.stop("closing")
             return self._free.wait_for(lambda: self._holder is None, seconds)
 
-    def _take(self, job: Job) -> bool:
-        with self._free:
-            self._free.wait_for(lambda: self._holder is None or self._closing, GLANCE)
-            now = self._clock()
-            holder = self._holder
-            if self._closing:
-                job.stop("closing")
-                raise self._ended(job)
-            if holder and not holder.working and now - holder.touched > self.deadline:
-                holder.stop("abandoned")
-                holder = None
-            if holder is not None:
-                return False
-            job.touched = now
-            job.ends = now + self.deadline
-            self._holder = job
-            return True
-
-    def _leave(self, job: Job) -> None:
-        with self._free:
-            if self._holder is job:
-                self._holder = None
-                self._free.notify_all()
-
-    def _next(self, job: Job, steps: Generator[T, None, None]) -> T | None:
-        """The work's next step; None when it is over or its owner stopped it."""
-        with self._free:
-            # Its deadline is for the network to read.
-            job.working = not job.why or (job.keeps and job.why == "stopped")
-        try:
-            if job.working:
-                return next(steps, None)
-        except JobError as error:
-            if error.code != "cancelled":
-                raise
-        finally:
-            job.touched = self._clock()
-            job.working = False
-        if job.why == "stopped":
-            return None
-        raise self._ended(job)
-
-    def _ended(self, job: Job) -> JobError:
-        if job.why == "closing":
+    def _end_error(self, job: Job) -> JobError:
+        if job.end_reason == "closing":
             return JobError(
                 "The server is restarting.", code="cancelled", remedy="Try again in a minute."
             )
-        if job.why == "abandoned":
+        if job.end_reason == "abandoned":
             return JobError("The job was left alone for too long.", code="cancelled")
         return JobError(
-            f"The job was stopped after {self.deadline:.0f} s, which is the limit here.",
+            f"The job was stopped after {self.time_limit:.0f} s, which is the limit here.",
             code="deadline",
             remedy="Use a smaller picture or a faster model.",
         )

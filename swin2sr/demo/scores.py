@@ -1,4 +1,4 @@
-"""What was measured of the models that the page offers: read from files, never written here.
+"""Scores of the models that the page offers: read from files, never written here.
 
 Results of the evaluation suite (``means.csv`` of its runs) where this installation has some, and
 the cards that come with the packaged weights.
@@ -14,20 +14,20 @@ from pathlib import Path
 
 from swin2sr import checkpoints
 from swin2sr.checkpoints.registry import WEIGHTS_FOLDER
-from swin2sr.demo.messages import plain
+from swin2sr.demo.messages import escape_markdown
 from swin2sr.images.resize import BICUBIC, INPUT
 
 RESULTS_FOLDER = WEIGHTS_FOLDER.parent.parent / "eval" / "results"
 MEANS = "means.csv"
 CARD_SECTION = "How good it is"
-BEATEN = (BICUBIC, INPUT)  # shown beside the models
+BASELINE_ROWS = (BICUBIC, INPUT)  # shown beside the models
 # A line that ends in a colon, and the code it announces.
 COMMANDS = re.compile(r"^[^\n]+:\n\n(?: {4}[^\n]*\n)+\n?", re.M)
 
 
 @dataclass(frozen=True)
-class Figure:
-    """A mean over a whole set.
+class Score:
+    """Score of a model: the means over a whole set.
 
     Args:
         model, set, task: which.
@@ -45,43 +45,51 @@ class Figure:
     ssim: float
 
 
-def measured(folder: Path = RESULTS_FOLDER) -> list[Figure]:
-    """Every mean over a whole set that lies in ``means.csv`` files below a folder.
+def read_scores(folder: Path = RESULTS_FOLDER) -> list[Score]:
+    """Read every mean over a whole set that lies in ``means.csv`` files below a folder.
 
     Models that the registry does not know are left out, and so is a file that cannot be read: a
-    page without a figure is better than none. A file without any such model is left out whole: it
+    page without a score is better than none. A file without any such model is left out whole: it
     measures a protocol, by which its baselines may differ from those that stand beside models.
     """
     found = {}
     for path in sorted(folder.rglob(MEANS)):
-        for figure in _figures(path):
-            found[figure.set, figure.task, figure.model] = figure
+        for score in _read_means(path):
+            found[score.set, score.task, score.model] = score
     return list(found.values())
 
 
-def table(figures: list[Figure]) -> str:
-    """Figures as Markdown, a row for each model and task, a column for each set; "" for none."""
-    if not figures:
+def score_table(scores: list[Score]) -> str:
+    """Table of scores as Markdown: a row a model and task, a column a set; "" for none."""
+    if not scores:
         return ""
-    sets = {one.set: one.images for one in figures}
+    sets = {one.set: one.images for one in scores}
     rows: dict[tuple[str, str, str], dict[str, str]] = {}
-    for one in figures:
+    for one in scores:
         row = rows.setdefault((one.task, one.channel, one.model), {})
         row[one.set] = f"{one.psnr:.2f} / {one.ssim:.4f}"
-    heads = ["task", "model", *(f"{plain(name)} ({count})" for name, count in sets.items())]
-    lines = [_line(heads), _line(["---"] * len(heads))]
+    heads = [
+        "task",
+        "model",
+        *(f"{escape_markdown(name)} ({count})" for name, count in sets.items()),
+    ]
+    lines = [_table_line(heads), _table_line(["---"] * len(heads))]
     for (task, channel, model), cells in sorted(rows.items(), key=lambda row: row[0][:2]):
-        line = [f"{plain(task)}, {channel}", plain(model), *(cells.get(name, "") for name in sets)]
-        lines.append(_line(line))
+        line = [
+            f"{escape_markdown(task)}, {channel}",
+            escape_markdown(model),
+            *(cells.get(name, "") for name in sets),
+        ]
+        lines.append(_table_line(line))
     return "\n".join(lines) + "\n"
 
 
-def _line(cells: list[str]) -> str:
+def _table_line(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def cards(folder: Path = WEIGHTS_FOLDER) -> dict[str, str]:
-    """The section on quality of each packaged model's card, as Markdown, by the model's name;
+def card_sections(folder: Path = WEIGHTS_FOLDER) -> dict[str, str]:
+    """Quote the section on quality of each packaged model's card, as Markdown by model name;
     without commands, which are for who has the repository.
     """
     found = {}
@@ -95,7 +103,7 @@ def cards(folder: Path = WEIGHTS_FOLDER) -> dict[str, str]:
     return found
 
 
-def _figures(path: Path) -> Iterator[Figure]:
+def _read_means(path: Path) -> Iterator[Score]:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
@@ -104,10 +112,10 @@ def _figures(path: Path) -> Iterator[Figure]:
         for row in rows:
             jpeg = "jpeg" in row["degradation"] or row["scale"] == "1"
             psnr, ssim = (row["psnr_rgb"], row["ssim_rgb"]) if jpeg else (row["psnr"], row["ssim"])
-            known = row["model"] in BEATEN or checkpoints.find(row["model"]) is not None
+            known = row["model"] in BASELINE_ROWS or checkpoints.find(row["model"]) is not None
             if known and row["images"] == row["of"] and psnr and ssim:
                 larger = f"x{row['scale']} " if row["scale"] != "1" else ""
-                yield Figure(
+                yield Score(
                     row["model"],
                     row["set"],
                     f"{larger}{row['degradation']}",

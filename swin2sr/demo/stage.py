@@ -1,4 +1,4 @@
-"""The files that a Space needs, and no others, copied into a folder.
+"""Staging of a Space: the files that it needs, and no others, copied into a folder.
 
 python -m swin2sr.demo.stage FOLDER
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from swin2sr.checkpoints import list_models
 from swin2sr.checkpoints.registry import WEIGHTS_FOLDER
-from swin2sr.cli.console import Console
+from swin2sr.console import Console
 from swin2sr.demo.scores import MEANS, RESULTS_FOLDER
 from swin2sr.errors import OutputError
 
@@ -21,15 +21,12 @@ PACKAGE = WEIGHTS_FOLDER.parent
 ROOT = PACKAGE.parent
 FILES = ("app.py", "README.md", "LICENSE", "NOTICE", "requirements.txt")
 # Parts of the package that the page does not enter; of the weights' folder some files are added.
-LEFT_OUT = (
-    *("training", "weights", "__main__.py", "cli.py", "console.py", "files.py"),
-    "demo/stage.py",
-)
-PARTS_OF_WEIGHTS = (".safetensors", ".json", ".md")
+LEFT_OUT = ("training", "weights", "cli", "__main__.py", "demo/stage.py")
+WEIGHTS_SUFFIXES = (".safetensors", ".json", ".md")
 
 
-def wanted(root: Path = ROOT) -> Iterator[Path]:
-    """Paths below ``root`` of what a Space needs.
+def space_files(root: Path = ROOT) -> Iterator[Path]:
+    """Paths below ``root`` of the files that a Space needs.
 
     Args:
         root: of the repository.
@@ -47,11 +44,11 @@ def wanted(root: Path = ROOT) -> Iterator[Path]:
     for path in sorted(package.rglob("*")):
         inside = path.relative_to(package)
         left_out = inside.parts[0] in LEFT_OUT or inside.as_posix() in LEFT_OUT
-        if not left_out and (path.suffix in (".py", ".png") or path.name == "py.typed"):
+        if not left_out and (path.suffix == ".py" or path.name == "py.typed"):
             yield path.relative_to(root)
     for entry in list_models():
         if entry.source == "packaged":
-            for suffix in PARTS_OF_WEIGHTS:
+            for suffix in WEIGHTS_SUFFIXES:
                 path = package / WEIGHTS_FOLDER.name / f"{entry.name}{suffix}"
                 if path.is_file():
                     yield path.relative_to(root)
@@ -60,7 +57,7 @@ def wanted(root: Path = ROOT) -> Iterator[Path]:
 
 
 def stage(folder: Path, root: Path = ROOT) -> int:
-    """Copy what a Space needs into a new or empty folder.
+    """Copy the files that a Space needs into a new or empty folder.
 
     Args:
         folder: where to. root: of the repository.
@@ -73,7 +70,7 @@ def stage(folder: Path, root: Path = ROOT) -> int:
     try:
         if folder.exists() and any(folder.iterdir()):
             raise OutputError(f"{str(folder)!r} is not empty.", remedy="Name a new folder.")
-        for name in wanted(root):
+        for name in space_files(root):
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(root / name, target)
@@ -86,7 +83,7 @@ def stage(folder: Path, root: Path = ROOT) -> int:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command; returns its exit code."""
+    """Run the command; returns its exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m swin2sr.demo.stage", description="Copy the files that a Space needs."
     )

@@ -68,7 +68,7 @@ def button(page: Page, name: str) -> Locator:
 def restore(page: Page) -> None:
     upload(page, "chelsea", (90, 60, 218, 156))
     page.get_by_role("radio", name="Sharpen x4").click()
-    expect(page.locator("#restore-about")).to_contain_text("128x96 pixels")
+    expect(page.locator("#restore-preview")).to_contain_text("128x96 pixels")
     button(page, "Restore").click()
     report = page.locator("#restore-report")
     expect(report).to_contain_text("pixels in")
@@ -85,15 +85,15 @@ def compare(page: Page) -> None:
     shoot(page, "compare", tabs(page), button(page, "Compare"), report)
 
 
-def inside(page: Page) -> None:
+def inspect(page: Page) -> None:
     upload(page, "chelsea", (90, 60, 218, 156))
-    expect(page.locator("#inside-about")).to_contain_text("128x96 pixels")
+    expect(page.locator("#inspect-preview")).to_contain_text("128x96 pixels")
     page.get_by_label("Pixel: x").fill("52")
     page.get_by_label("Pixel: y").fill("36")
     page.get_by_label("Pixel: y").press("Enter")
     report = page.locator("#attention-report")
     expect(report).to_contain_text("pixel (52, 36)")
-    shoot(page, "inside", tabs(page), report)
+    shoot(page, "inspect", tabs(page), report)
 
 
 def main() -> None:
@@ -103,7 +103,7 @@ def main() -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         tab = Tab(browser, str(app.demo.local_url).rstrip("/"))
-        for title, take in (("Restore", restore), ("Compare", compare), ("Look inside", inside)):
+        for title, take in (("Restore", restore), ("Compare", compare), ("Look inside", inspect)):
             take(tab.open(title, width=WIDTH))
         browser.close()
     app.demo.close(verbose=False)

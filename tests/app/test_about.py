@@ -15,7 +15,7 @@ HEAD = "model,set,scale,degradation,images,of,lr,psnr,ssim,psnr_rgb,ssim_rgb,psn
 
 
 def test_every_model_of_the_page_stands_with_its_training_and_licence() -> None:
-    text = about.models()
+    text = about.models_text()
     for task in TASKS.values():
         assert f"**{task.label}**" in text
         for name in task.models.values():
@@ -33,15 +33,15 @@ def test_figures_are_those_of_the_files_that_are_there(
         HEAD + "swin2sr-small-x2,Set5,2,bicubic,5,5,matlab,12.346,0.54321,1,1,,\n",
         encoding="utf-8",
     )
-    measured = scores.measured
-    monkeypatch.setattr(scores, "measured", lambda: measured(tmp_path))
-    text = about.results()
+    read_scores = scores.read_scores
+    monkeypatch.setattr(scores, "read_scores", lambda: read_scores(tmp_path))
+    text = about.scores_text()
     assert "| swin2sr-small-x2 | 12.35 / 0.5432 |" in text
 
 
 def test_without_files_it_says_that_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scores, "measured", list)
-    assert about.results() == "Measured figures are not part of this installation."
+    monkeypatch.setattr(scores, "read_scores", list)
+    assert about.scores_text() == "Measured figures are not part of this installation."
 
 
 def test_the_texts_hold_no_figure_of_quality() -> None:

@@ -112,7 +112,7 @@ def choose(tab: Tab, paths: list[Path]) -> Any:
     page = tab.open("Batch")
     panel = page.get_by_role("tabpanel").filter(visible=True)
     panel.locator("input[type=file]").first.set_input_files(paths)
-    page.locator("#batch-about").get_by_text(f"{len(paths)} pictures").wait_for()
+    page.locator("#batch-preview").get_by_text(f"{len(paths)} pictures").wait_for()
     return page
 
 

@@ -33,7 +33,7 @@ def holiday(photo: Callable[..., bytes], tmp_path: Path) -> Path:
 def choose(page: Page, path: Path) -> None:
     """Upload a file, and wait until the page has looked at it."""
     page.locator("input[type=file]").first.set_input_files(path)
-    expect(page.locator("#restore-about")).to_contain_text("pixels", timeout=PATIENCE)
+    expect(page.locator("#restore-preview")).to_contain_text("pixels", timeout=PATIENCE)
 
 
 def restore(page: Page) -> None:
@@ -60,7 +60,7 @@ def test_sec_21_a_photo_is_restored_compared_and_downloaded(
     download = page.get_by_role("button", name="Download PNG")
     expect(download).to_be_disabled()
     choose(page, holiday)
-    expect(page.locator("#restore-about")).to_contain_text("400x40 pixels")
+    expect(page.locator("#restore-preview")).to_contain_text("400x40 pixels")
     restore(page)
     finish(page)
     expect(page.locator("#restore-report")).to_contain_text("400x40 to 800x80 pixels")
@@ -87,7 +87,7 @@ def test_an_example_is_one_click_and_the_second_time_it_is_there_already(tab: Ta
         page.get_by_role("button", name="Example: chelsea").first.click()
         finish(page)
         expect(page.get_by_role("radio", name="Sharpen x2")).to_be_checked()
-        expect(page.locator("#restore-about")).to_contain_text("241x160 pixels", timeout=PATIENCE)
+        expect(page.locator("#restore-preview")).to_contain_text("241x160 pixels", timeout=PATIENCE)
         expect(page.get_by_role("button", name="Download PNG")).to_be_enabled(timeout=PATIENCE)
         if time == 2:
             expect(page.locator("#restore-report")).to_contain_text(REMARK)
@@ -105,7 +105,7 @@ def test_a_picture_can_be_pasted(tab: Tab, holiday: Path) -> None:
         list(holiday.read_bytes()),
     )
     page.get_by_role("button", name="Paste from clipboard").first.click()
-    expect(page.locator("#restore-about")).to_contain_text("400x40 pixels", timeout=PATIENCE)
+    expect(page.locator("#restore-preview")).to_contain_text("400x40 pixels", timeout=PATIENCE)
 
 
 def test_load_07_stop_ends_the_job_and_says_so(site: Site, tab: Tab, holiday: Path) -> None:
@@ -177,7 +177,7 @@ def test_the_whole_way_can_be_gone_by_keyboard(tab: Tab) -> None:
     page.keyboard.press("Home")
     press_until(page, "Tab", 'button[aria-label="Example: chelsea"]')
     page.keyboard.press("Enter")
-    expect(page.locator("#restore-about")).to_contain_text("241x160 pixels", timeout=PATIENCE)
+    expect(page.locator("#restore-preview")).to_contain_text("241x160 pixels", timeout=PATIENCE)
     press_until(page, "Tab", 'input[value="sharpen-x4"]')
     page.keyboard.press("Space")
     expect(page.get_by_role("radio", name="Sharpen x4")).to_be_checked()
@@ -200,7 +200,7 @@ def test_a_task_with_one_model_offers_no_choice_and_says_what_it_needs(tab: Tab)
     expect(fast).to_be_visible()
     page.get_by_role("radio", name="Real-world photo x4").click()
     expect(fast).to_be_hidden()
-    expect(page.locator("#restore-about")).to_contain_text("needs the internet", timeout=PATIENCE)
+    expect(page.locator("#restore-preview")).to_contain_text("needs the internet", timeout=PATIENCE)
 
 
 def test_changes_of_the_reports_are_read_out(tab: Tab) -> None:

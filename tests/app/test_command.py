@@ -49,7 +49,7 @@ def test_the_tools_are_the_actions_that_a_tool_can_take_the_arguments_of() -> No
 
 def test_a_tool_that_could_only_fail_is_left_out() -> None:
     tools = SimpleNamespace(tool_to_endpoint={"restore": "/restore", "batch": "/batch"})
-    app.leave_out(tools, "/batch")
+    app.hide_mcp_tool(tools, "/batch")
     assert tools.tool_to_endpoint == {"restore": "/restore"}
 
 
@@ -68,7 +68,7 @@ def test_a_job_is_a_line_of_json_where_the_process_complains(
 ) -> None:
     log = logging.getLogger("swin2sr.demo")
     before = (list(log.handlers), log.level, log.propagate)
-    app.write_log()
+    app.configure_logging()
     try:
         visitor = site.visit()
         visitor.outcome(visitor.upload(photo(), "anna.png"), "sharpen-x2", "fast")
@@ -78,7 +78,7 @@ def test_a_job_is_a_line_of_json_where_the_process_complains(
         log.handlers[:], log.level, log.propagate = before
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines() if "{" in line]
     assert [line["outcome"] for line in lines] == ["done", "not_an_image"]
-    assert lines[0]["input"] == [40, 30]
+    assert lines[0]["input_size"] == [40, 30]
     assert "anna" not in json.dumps(lines)
     assert "127.0.0.1" not in json.dumps(lines)
 

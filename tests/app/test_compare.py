@@ -17,7 +17,7 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 from swin2sr import metrics
-from swin2sr.demo.models import INCLUDED, KINDS
+from swin2sr.demo.models import COMPARE_TASKS, DEFAULT_MODEL
 from swin2sr.errors import WeightsError
 
 try:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tests.app.conftest import Site, Tab, Visitor
 
 Photo = Callable[..., bytes]
-MODELS = ["bicubic", "lanczos", INCLUDED]
+MODELS = ["bicubic", "lanczos", DEFAULT_MODEL]
 PATIENCE = 30_000  # milliseconds
 OFFLINE = WeightsError("It is not here.", code="offline", remedy="Go online once.")
 GONE = "These results have been deleted from the server. Compare again."
@@ -58,7 +58,7 @@ def ended(messages: list[dict[str, Any]]) -> dict[str, Any]:
 
 def place(visitor: Visitor, *data: Any) -> str:
     """What is said of a place that a visitor wants to see."""
-    outcome = visitor.outcome(*data, function="show_place")
+    outcome = visitor.outcome(*data, function="close_up")
     return str(outcome["output"]["data"][2])
 
 
@@ -83,7 +83,7 @@ def test_a_program_gets_files_and_scores_that_belong_together(
         assert f"{psnr:.2f} dB" in one["caption"]
         assert f"| {row['Model']} | {psnr:.2f} |" in table
     assert len(maps) == len(MODELS)
-    assert Path(gallery[-1]["image"]).name == f"holiday_{INCLUDED}_x2.png"
+    assert Path(gallery[-1]["image"]).name == f"holiday_{DEFAULT_MODEL}_x2.png"
     assert "it is not beauty" in report
     assert "Y of BT.601" in report
 
@@ -92,7 +92,7 @@ def test_a_picture_alone_is_enough_for_a_program(site: Site, photo: Photo, tmp_p
     source = tmp_path / "holiday.png"
     source.write_bytes(photo(40, 30))
     gallery, *_ = client(site, tmp_path).predict(handle_file(source), api_name="/compare")
-    assert len(gallery) == 1 + len(KINDS["x2"].included)
+    assert len(gallery) == 1 + len(COMPARE_TASKS["x2"].included)
 
 
 def test_an_original_of_the_wrong_size_is_told_in_a_sentence(
@@ -115,12 +115,16 @@ def test_a_model_that_cannot_be_had_costs_the_others_nothing(
     name = "swin2sr-classical-x2"
     site.faults[name] = OFFLINE
     try:
-        models = ["bicubic", name, INCLUDED]
+        models = ["bicubic", name, DEFAULT_MODEL]
         messages = compare(visitor, visitor.upload(photo()), "x2", "test", models, 10, None)
     finally:
         del site.faults[name]
     gallery, _, _, sheet, report = ended(messages)["output"]["data"][:5]
-    assert [one["caption"].split(",")[0] for one in gallery] == ["original", "bicubic", INCLUDED]
+    assert [one["caption"].split(",")[0] for one in gallery] == [
+        "original",
+        "bicubic",
+        DEFAULT_MODEL,
+    ]
     assert list(csv.DictReader(io.StringIO(sheet)))[2]["PSNR Y (dB)"] == ""
     assert f"- {name}: {name} is not on this machine yet" in report
 
@@ -208,8 +212,8 @@ def test_sec_23_results_are_deleted_with_time_and_that_is_said(
     from gradio.route_utils import delete_files_created_by_app
 
     messages = compare(visitor, visitor.upload(photo()), "x2", "test", MODELS, 10, None)
-    seen = visitor.outcome(None, 50, 50, 16, function="show_place")["output"]["data"]
-    figure = visitor.outcome(None, 50, 50, 16, function="draw_place")["output"]["data"][0]
+    seen = visitor.outcome(None, 50, 50, 16, function="close_up")["output"]["data"]
+    figure = visitor.outcome(None, 50, 50, 16, function="close_up_figure")["output"]["data"][0]
     gallery, maps = ended(messages)["output"]["data"][:2]
     files = [one["image"]["path"] for one in (*gallery, *maps, *seen[1])]
     files += [seen[0]["path"], figure["path"]]
@@ -230,20 +234,25 @@ def choose(tab: Tab, path: Path) -> Page:
     )
     panel = page.get_by_role("tabpanel").filter(visible=True)
     panel.locator("input[type=file]").first.set_input_files(path)
-    expect(panel.locator(".about").first).to_contain_text("go in", timeout=PATIENCE)
+    expect(panel.locator(".job-preview").first).to_contain_text("go in", timeout=PATIENCE)
     return page
 
 
 def finish(page: Page) -> None:
     expect(page.locator("#compare-report")).to_contain_text("PSNR counts", timeout=PATIENCE)
-    expect(page.locator("#compare-place")).to_contain_text("from column", timeout=PATIENCE)
+    expect(page.locator("#compare-close-up-report")).to_contain_text(
+        "from column", timeout=PATIENCE
+    )
 
 
 def spot(image: Locator, across: float, down: float) -> Any:
     """Where a share of a picture's width and height is in its element, which it may not fill."""
+    # A picture that has just been replaced has no size before it is decoded.
+    width, height = image.evaluate(
+        "one => one.decode().then(() => [one.naturalWidth, one.naturalHeight])"
+    )
     box = image.bounding_box()
     assert box is not None
-    width, height = image.evaluate("one => [one.naturalWidth, one.naturalHeight]")
     share = min(box["width"] / width, box["height"] / height)
     margins = (box["width"] - share * width) / 2, (box["height"] - share * height) / 2
     return {"x": margins[0] + across * share * width, "y": margins[1] + down * share * height}
@@ -269,18 +278,18 @@ def test_a_comparison_by_mouse(site: Site, tab: Tab, holiday: Path) -> None:
     size = page.get_by_role("slider", name="Size")
     size.focus()
     page.keyboard.press("Home")
-    expect(page.locator("#compare-place")).to_contain_text("16x16", timeout=PATIENCE)
+    expect(page.locator("#compare-close-up-report")).to_contain_text("16x16", timeout=PATIENCE)
     site.gate.entered.clear()
     overview = page.get_by_alt_text("The whole picture;")
     for across, down, column, row in ((0.1, 0.1, 0, 0), (0.5, 0.5, 22, 14), (0.9, 0.9, 44, 28)):
         overview.click(position=spot(overview, across, down))
         told = f"column {column}, row {row},"
-        expect(page.locator("#compare-place")).to_contain_text(told, timeout=PATIENCE)
+        expect(page.locator("#compare-close-up-report")).to_contain_text(told, timeout=PATIENCE)
     assert not site.gate.entered.is_set()
     page.get_by_role("button", name="Table to copy").click()
     expect(page.get_by_role("button", name="Copy: As CSV")).to_be_visible(timeout=PATIENCE)
     copied = page.get_by_role("textbox", name="As CSV").input_value()
-    assert re.search(rf"^{INCLUDED},\d+\.\d\d,", copied, re.MULTILINE)
+    assert re.search(rf"^{DEFAULT_MODEL},\d+\.\d\d,", copied, re.MULTILINE)
 
 
 @pytest.mark.browser
@@ -298,11 +307,13 @@ def test_a_comparison_by_keyboard(site: Site, tab: Tab, holiday: Path) -> None:
     size = page.get_by_role("slider", name="Size")
     size.focus()
     page.keyboard.press("Home")
-    expect(page.locator("#compare-place")).to_contain_text("16x16 pixels", timeout=PATIENCE)
+    expect(page.locator("#compare-close-up-report")).to_contain_text(
+        "16x16 pixels", timeout=PATIENCE
+    )
     across = page.get_by_role("slider", name="Across")
     across.focus()
     page.keyboard.press("End")
-    expect(page.locator("#compare-place")).to_contain_text("column 44", timeout=PATIENCE)
+    expect(page.locator("#compare-close-up-report")).to_contain_text("column 44", timeout=PATIENCE)
     page.get_by_role("button", name="Where the results differ most").focus()
     page.keyboard.press("Enter")
     expect(across).not_to_have_value("100", timeout=PATIENCE)

@@ -15,8 +15,8 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 from swin2sr import inspect
-from swin2sr.demo.models import INCLUDED
-from swin2sr.demo.ui.inspect_attention import NOTHING
+from swin2sr.demo.models import DEFAULT_MODEL
+from swin2sr.demo.ui.inspect_attention import NO_RESULT
 from swin2sr.images.samples import photograph
 from swin2sr.inference.upscaler import Upscaler
 from tests.app.conftest import Site
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tests.app.conftest import Tab, Visitor
 
 PATIENCE = 60_000  # milliseconds: a network runs
-SUBJECT = (INCLUDED, 64)
+INPUTS = (DEFAULT_MODEL, 64)
 PIXEL = (21, 17)
 
 
@@ -88,14 +88,14 @@ def called(site: Site, function: str, data: list[Any], visitor: Visitor, event: 
 def test_the_actions_are_published_with_what_they_take(site: Site, tmp_path: Path) -> None:
     described: Any = client(site, tmp_path).view_api(return_format="dict", print_info=False)
     endpoints = described["named_endpoints"]
-    subject, optional = ["image", "model", "side"], {"x": None, "y": None}
+    required, optional = ["image", "model", "side"], {"x": None, "y": None}
     for name, more in (
         ("/attention", ["block", "heads", "flow", "x", "y", "dark"]),
         ("/hidden_states", ["depth", "x", "y", "dark"]),
         ("/attribution", ["box", "steps", "other", "x", "y"]),
     ):
         taken = {one["parameter_name"]: one for one in endpoints[name]["parameters"]}
-        assert list(taken) == [*subject, *more]
+        assert list(taken) == [*required, *more]
         defaults = {
             one: described["parameter_default"]
             for one, described in taken.items()
@@ -110,12 +110,14 @@ def test_attention_is_what_inspect_says(
     site: Site, cat: np.ndarray, eye: Path, tmp_path: Path
 ) -> None:
     figure, mosaic, flow, numbers, report = client(site, tmp_path).predict(
-        handle_file(eye), *SUBJECT, 2, "every", True, *PIXEL, api_name="/attention"
+        handle_file(eye), *INPUTS, 2, "every", True, *PIXEL, api_name="/attention"
     )
     for file in (figure, mosaic, flow):
         assert Image.open(file).format == "PNG"
     assert Path(figure).name == "attention_2.png"
-    maps = inspect.attention_to(Upscaler.from_pretrained(INCLUDED, device="cpu"), cat, (21, 17))
+    maps = inspect.attention_to(
+        Upscaler.from_pretrained(DEFAULT_MODEL, device="cpu"), cat, (21, 17)
+    )
     distance, entropy = inspect.pixel_statistics(maps, (21, 17))
     assert numbers["pixel"] == [21, 17]
     np.testing.assert_allclose(numbers["distance"], distance, atol=1e-3)
@@ -128,7 +130,7 @@ def test_hidden_states_and_attribution_give_files_and_numbers(
 ) -> None:
     here = client(site, tmp_path)
     *files, numbers, report, depth = here.predict(
-        handle_file(eye), *SUBJECT, 3, *PIXEL, True, api_name="/hidden_states"
+        handle_file(eye), *INPUTS, 3, *PIXEL, True, api_name="/hidden_states"
     )
     assert [Image.open(file).format for file in files] == ["PNG"] * 4
     assert numbers["depths"][2] == "group 1"
@@ -136,7 +138,7 @@ def test_hidden_states_and_attribution_give_files_and_numbers(
     assert depth == "Depth 3 of 7: **group 1**."
     assert "44x36" in report
     heat, nothing, numbers, report = here.predict(
-        handle_file(eye), *SUBJECT, 8, 10, "no other", *PIXEL, api_name="/attribution"
+        handle_file(eye), *INPUTS, 8, 10, "no other", *PIXEL, api_name="/attribution"
     )
     shown = np.asarray(Image.open(heat).convert("RGB")).astype(int)
     factor = 720 // 44
@@ -163,7 +165,7 @@ def test_a_pixel_outside_is_told_in_a_sentence(
 ) -> None:
     with pytest.raises(AppError) as caught:
         client(site, tmp_path).predict(
-            handle_file(eye), *SUBJECT, 2, "every", False, *pixel, api_name="/attention"
+            handle_file(eye), *INPUTS, 2, "every", False, *pixel, api_name="/attention"
         )
     assert str(caught.value) == sentence
 
@@ -174,12 +176,12 @@ def test_forged_choices_and_clicks_are_told_in_a_sentence(
     photo = visitor.upload(eye.read_bytes())
     for data in (
         [photo, "swin2sr-classical-x4", 64, 2, "every", False, 1, 1, False],
-        [photo, INCLUDED, 64, 2, "every", False, "1", 1, False],
-        [photo, INCLUDED, 1e9, 2, "every", False, 1, 1, False],
-        [photo, INCLUDED, 64, 99, "every", False, 1, 1, False],
-        [photo, INCLUDED, 64, 2, "7", False, 1, 1, False],
-        [{"path": "/etc/passwd"}, INCLUDED, 64, 2, "every", False, 1, 1, False],
-        [None, INCLUDED, 64, 2, "every", False, 1, 1, False],
+        [photo, DEFAULT_MODEL, 64, 2, "every", False, "1", 1, False],
+        [photo, DEFAULT_MODEL, 1e9, 2, "every", False, 1, 1, False],
+        [photo, DEFAULT_MODEL, 64, 99, "every", False, 1, 1, False],
+        [photo, DEFAULT_MODEL, 64, 2, "7", False, 1, 1, False],
+        [{"path": "/etc/passwd"}, DEFAULT_MODEL, 64, 2, "every", False, 1, 1, False],
+        [None, DEFAULT_MODEL, 64, 2, "every", False, 1, 1, False],
     ):
         answer = called(site, "attention", data, site.visit())
         assert not answer["success"]
@@ -191,7 +193,7 @@ def test_forged_choices_and_clicks_are_told_in_a_sentence(
         click = {"index": index, "value": None}
         answer = called(site, "pick_pixel", [], site.visit(), click)
         assert answer["output"]["error"] == "Click on the picture."
-        answer = called(site, "pick_on_piece", [{"left": 0}], site.visit(), click)
+        answer = called(site, "pick_on_crop", [{"left": 0}], site.visit(), click)
         assert answer["output"]["error"] == "Choose a picture, then click on it."
     assert site.idle()
 
@@ -199,10 +201,10 @@ def test_forged_choices_and_clicks_are_told_in_a_sentence(
 def test_what_was_never_found_or_is_gone_cannot_be_redrawn(site: TrainedSite) -> None:
     runs = site.runs
     answer = called(site, "redraw_attention", [None, 3, "mean", False], site.visit())
-    assert answer["output"]["data"][1] == NOTHING
+    assert answer["output"]["data"][1] == NO_RESULT
     forged = {"maps": [1, 2, 3]}  # a visitor's word does not reach the server's own memory
     answer = called(site, "redraw_attention", [forged, 3, "mean", False], site.visit())
-    assert answer["output"]["data"][1] == NOTHING
+    assert answer["output"]["data"][1] == NO_RESULT
     answer = called(site, "step_states", [{"labels": ["/etc/passwd"]}, 1], site.visit())
     assert answer["success"]
     assert "passwd" not in str(answer["output"]["data"])
@@ -213,7 +215,7 @@ def test_another_block_needs_no_run_of_the_network(
     visitor: Visitor, site: TrainedSite, eye: Path
 ) -> None:
     photo = visitor.upload(eye.read_bytes())
-    data = [photo, *SUBJECT, 2, "every", False, *PIXEL, False]
+    data = [photo, *INPUTS, 2, "every", False, *PIXEL, False]
     assert called(site, "attention", data, visitor)["success"]
     runs = site.runs
     for block, heads in ((3, "every"), (8, "mean"), (8, "4")):
@@ -232,9 +234,9 @@ def test_another_block_needs_no_run_of_the_network(
 def opened(tab: Tab, eye: Path, theme: str = "light", width: int = 1440) -> Page:
     """The tab with a picture, as its reader sees it."""
     page = tab.open("Look inside", theme, width)
-    shown(page, "#inside-about", "Choose a picture.")
+    shown(page, "#inspect-preview", "Choose a picture.")
     page.locator("input[type=file]:not([multiple])").last.set_input_files(eye)
-    shown(page, "#inside-about", "the whole picture of 44x36 pixels")
+    shown(page, "#inspect-preview", "the whole picture of 44x36 pixels")
     return page
 
 
@@ -248,35 +250,35 @@ def section(page: Page, name: str) -> None:
 
 
 @pytest.mark.browser
-def test_a_new_picture_is_looked_at_in_its_middle_at_once(
+def test_a_new_picture_is_previewed_in_its_middle_at_once(
     tab: Tab, site: TrainedSite, eye: Path
 ) -> None:
     """Not at the corner first: numbers that nobody has set come as 0 from the browser."""
     pixels = []
 
     def note(request: Request) -> None:
-        looks = {site.number(name) for name in ("look_at_new", "look_inside")}
+        previews = {site.number(name) for name in ("preview_new_image", "preview_inspect")}
         asked = request.post_data_json if "/queue/join" in request.url else None
-        if asked is not None and asked["fn_index"] in looks:
+        if asked is not None and asked["fn_index"] in previews:
             pixels.append(asked["data"][-2:])
 
     tab.page.on("request", note)
     page = opened(tab, eye)
-    shown(page, "#inside-about", "at pixel (22, 18)")
+    shown(page, "#inspect-preview", "at pixel (22, 18)")
     assert pixels
     assert all(pixel == [None, None] for pixel in pixels)
 
 
 @pytest.mark.browser
-def test_a_click_shows_whom_the_pixel_attends_to(tab: Tab, site: TrainedSite, eye: Path) -> None:
+def test_a_click_shows_where_the_pixel_attends(tab: Tab, site: TrainedSite, eye: Path) -> None:
     from playwright.sync_api import expect
 
     page = opened(tab, eye)
     view = page.get_by_alt_text("the chosen pixel is ringed")
     area = view.bounding_box()
     assert area is not None
-    place = ((30 + 0.5) / 44 * area["width"], (9 + 0.5) / 36 * area["height"])
-    view.click(position={"x": place[0], "y": place[1]})
+    position = ((30 + 0.5) / 44 * area["width"], (9 + 0.5) / 36 * area["height"])
+    view.click(position={"x": position[0], "y": position[1]})
     shown(page, "#attention-report", "pixel (30, 9)")
     assert page.get_by_label("Pixel: x").input_value() == "30"
     assert page.get_by_label("Pixel: y").input_value() == "9"

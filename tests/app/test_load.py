@@ -321,7 +321,7 @@ def test_load_02_05_crowds_are_served_in_turn_within_memory(
 ) -> None:
     visitors = crowd(users)
     wave(site, visitors[:1], photo(), 3, "warm-up")
-    budget = site.page.service.shelf.get("swin2sr-small-x2").estimate((40, 30)).bytes / MEGABYTE
+    budget = site.page.service.models.get("swin2sr-small-x2").estimate((40, 30)).bytes / MEGABYTE
     with peak_memory() as samples:
         tally = wave(site, visitors, photo(), 5, f"LOAD-02, {users} users")
     peak = max(samples) - samples[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import json
 import os
@@ -15,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -23,9 +25,10 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image, ImageChops
 
-from swin2sr.demo.models import INCLUDED, TASKS, included
+from swin2sr.demo import service
+from swin2sr.demo.models import DEFAULT_MODEL, TASKS, packaged_models
 from swin2sr.demo.service import Service
-from swin2sr.demo.ui.files import EXAMPLES, small_photographs, task_pictures
+from swin2sr.demo.ui.files import EXAMPLE_NAMES, write_examples, write_task_examples
 from swin2sr.errors import WeightsError
 from swin2sr.inference.estimate import Estimate
 from swin2sr.inference.upscaler import Upscaler
@@ -69,7 +72,7 @@ def test_a_program_gets_what_the_package_computes(site: Site, photo: Photo, tmp_
         handle_file(source), "sharpen-x2", "fast", api_name="/restore"
     )
     result = Image.open(file)
-    expected = site.load(INCLUDED)(source)
+    expected = site.load(DEFAULT_MODEL)(source)
     assert result.format == "PNG"
     assert result.size == (300, 60)
     assert ImageChops.difference(result.convert("RGB"), expected.convert("RGB")).getbbox() is None
@@ -94,7 +97,7 @@ def test_every_action_is_published_with_its_docstring(site: Site, tmp_path: Path
     described: Any = client(site, tmp_path).view_api(return_format="dict", print_info=False)
     endpoints = described["named_endpoints"]
     assert {"/restore", "/batch", "/compare"} <= endpoints.keys()
-    assert not [name for name in endpoints if "look" in name or "stop" in name]
+    assert not [name for name in endpoints if "preview" in name or "stop" in name]
     assert described["unnamed_endpoints"] == {}
     restore, batch = ([p["parameter_name"] for p in endpoints[n]["parameters"]] for n in ACTIONS)
     assert restore == ["image", "task", "quality", "keep_metadata"]
@@ -157,6 +160,31 @@ def test_load_07_stop_ends_the_job_within_a_tile(
     assert site.gate.peak == 1
 
 
+def test_one_restored_picture_nests_the_six_generators_that_the_service_lists(
+    site: Site, visitor: Visitor, photo: Photo
+) -> None:
+    nested: list[tuple[str, str]] = []
+
+    def walk(*_: object) -> None:
+        frame: FrameType | None = sys._getframe()
+        nested.clear()
+        while frame is not None:
+            code, module = frame.f_code, str(frame.f_globals.get("__name__"))
+            if code.co_flags & inspect.CO_GENERATOR and module.startswith("swin2sr."):
+                name = code.co_qualname.replace(".<locals>", "")
+                nested.insert(0, (name, f"{module.replace('.', '/')}.py"))
+            frame = frame.f_back
+
+    handle = site.page.service.models.get(DEFAULT_MODEL).model.register_forward_pre_hook(walk)
+    try:
+        assert visitor.outcome(visitor.upload(photo()), "sharpen-x2", "fast")["success"]
+    finally:
+        handle.remove()
+    listed = re.findall(r"^    (\S+) +(swin2sr/\S+\.py) ", service.__doc__ or "", re.M)
+    assert nested == listed
+    assert len(nested) == 6
+
+
 def test_nobody_stops_the_job_of_another(site: Site, visitor: Visitor, photo: Photo) -> None:
     other = site.visit()
     with site.gate.closed():
@@ -196,7 +224,7 @@ def test_sec_23_pictures_are_deleted_after_ten_minutes_but_examples_stay(
     config = visitor.http.get("/config").json()
     examples = [one for one in config["components"] if one["type"] == "dataset"]
     photographs = [sample[0]["path"] for one in examples for sample in one["props"]["samples"]]
-    assert len(photographs) >= len(EXAMPLES)
+    assert len(photographs) >= len(EXAMPLE_NAMES)
     delete_files_created_by_app(site.page.demo, None)
     assert [Path(one["path"]).exists() for one in (upload, result)] == [False, False]
     assert all(map(os.path.exists, photographs))
@@ -254,12 +282,12 @@ def test_load_11_when_the_server_ends_the_visitor_is_told(site: Site, photo: Pho
 # --- before a job ---------------------------------------------------------------------------------
 
 
-def look(visitor: Visitor, *data: Any) -> str:
-    return str(visitor.outcome(*data, function="look")["output"]["data"][0])
+def preview(visitor: Visitor, *data: Any) -> str:
+    return str(visitor.outcome(*data, function="preview")["output"]["data"][0])
 
 
 def test_the_cost_is_told_before_the_job(visitor: Visitor, photo: Photo) -> None:
-    text = look(visitor, visitor.upload(photo(64, 48)), "sharpen-x2", "fast")
+    text = preview(visitor, visitor.upload(photo(64, 48)), "sharpen-x2", "fast")
     assert "64x48 pixels" in text
     assert re.search(r"[Aa]bout \d+ s", text)
 
@@ -268,26 +296,28 @@ def test_the_time_is_guessed_for_a_model_that_is_not_loaded(
     visitor: Visitor, photo: Photo, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    text = look(visitor, visitor.upload(photo(64, 48)), "jpeg", "best")
+    text = preview(visitor, visitor.upload(photo(64, 48)), "jpeg", "best")
     assert "downloads about 47 MB" in text
     assert re.search(r"About \d+ s for 64x48 pixels, judged by", text)
 
 
 def test_a_bad_file_is_named_before_the_job(visitor: Visitor) -> None:
-    text = look(visitor, visitor.upload(b"<html>", "photo.png"), "sharpen-x2", "fast")
+    text = preview(visitor, visitor.upload(b"<html>", "photo.png"), "sharpen-x2", "fast")
     assert text.endswith("**")
     assert "/" not in text.split("**")[-2]
 
 
 def test_examples_are_small_photographs(tmp_path: Path) -> None:
-    paths = small_photographs(tmp_path)
+    paths = write_examples(tmp_path)
     assert [Path(path).stem for path in paths] == ["astronaut", "chelsea", "coffee", "rocket"]
     assert all(max(Image.open(path).size) <= 256 for path in paths)
 
 
 def test_every_included_task_has_an_example_in_the_state_it_is_for(tmp_path: Path) -> None:
-    tasks = task_pictures(tmp_path)
-    done = [key for key, task in TASKS.items() if set(task.models.values()) & set(included())]
+    tasks = write_task_examples(tmp_path)
+    done = [
+        key for key, task in TASKS.items() if set(task.models.values()) & set(packaged_models())
+    ]
     assert sorted(tasks.values()) == sorted(done)
     for path, task in tasks.items():
         with Image.open(path) as image:
@@ -358,9 +388,9 @@ def test_img_31_the_cameras_data_is_kept_on_request_and_the_place_never(
     Image.open(io.BytesIO(photo())).save(file, "JPEG", exif=exif)
     upload = visitor.upload(file.getvalue(), "a.jpg")
     kept = []
-    for wish in (False, True):
+    for keep in (False, True):
         visitor.session += "x"
-        data = visitor.outcome(upload, "sharpen-x2", "fast", wish)["output"]["data"]
+        data = visitor.outcome(upload, "sharpen-x2", "fast", keep)["output"]["data"]
         kept.append(Image.open(io.BytesIO(visitor.result(data[1]))).getexif())
     assert dict(kept[0]) == {}
     assert kept[1][0x010F] == "Kamera AG"

@@ -77,10 +77,10 @@ def test_sec_25_server_paths_without_meta_are_refused(
     upload = visitor.upload(photo())["path"]
     climbing = f"{Path(upload).parent}/../../{private_picture}"
     for path in (str(private_picture), climbing, f"{upload}/../../../..", "", "app.py"):
-        for function in ("restore", "look"):
+        for function in ("restore", "preview"):
             outcome = visitor.outcome({"path": path}, "sharpen-x2", "fast", function=function)
             assert refused(outcome, "8x8"), path
-        for function in ("batch", "look_batch"):
+        for function in ("batch", "preview_batch"):
             rest = ("sharpen-x2", "fast", False)[: 3 if function == "batch" else 2]
             outcome = visitor.outcome([{"path": path}], *rest, function=function)
             assert refused(outcome, "8x8"), path
@@ -107,7 +107,7 @@ def test_sec_25_also_after_an_event_has_updated_the_component(
         "ftp://example.org/a.png",
     ],
 )
-def test_sec_03_04_addresses_are_refused_at_the_door(visitor: Visitor, path: str) -> None:
+def test_sec_03_04_addresses_are_refused_before_they_are_read(visitor: Visitor, path: str) -> None:
     assert visitor.join({"path": path, "meta": META}, "sharpen-x2", "fast").status_code == 400
     body: dict[str, Any] = {"data": [{"path": path, "meta": META}, "sharpen-x2", "fast"]}
     assert visitor.http.post("/gradio_api/call/restore", json=body).status_code == 400
@@ -150,7 +150,7 @@ def test_sec_08_queued_functions_cannot_be_called_past_the_queue(
 ) -> None:
     file = visitor.upload(photo())
     paths = [
-        f"/gradio_api/{door}/{name}" for door in ("run", "api") for name in ("restore", "look")
+        f"/gradio_api/{route}/{name}" for route in ("run", "api") for name in ("restore", "preview")
     ]
 
     def call(path: str) -> int:
@@ -393,9 +393,9 @@ def test_sec_22_models_are_chosen_from_a_list_and_nowhere_else(
     site: Site, visitor: Visitor, photo: Photo, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     asked: list[str] = []
-    get = site.page.service.shelf.get
+    get = site.page.service.models.get
     monkeypatch.setattr(
-        site.page.service.shelf, "get", lambda name: asked.append(name) or get(name)
+        site.page.service.models, "get", lambda name: asked.append(name) or get(name)
     )
     (tmp_path / "mine.safetensors").write_bytes(b"")
     wanted = (

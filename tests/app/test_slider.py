@@ -48,7 +48,7 @@ def test_before_and_after_have_the_same_box(
     path.write_bytes(photo(*SHAPES[shape]))
     page = tab.open()
     page.locator("input[type=file]").first.set_input_files(path)
-    expect(page.locator("#restore-about")).to_contain_text("pixels", timeout=PATIENCE)
+    expect(page.locator("#restore-preview")).to_contain_text("pixels", timeout=PATIENCE)
     page.get_by_role("button", name="Restore", exact=True).click()
     expect(page.locator("#restore-report")).to_contain_text("pixels in", timeout=PATIENCE)
     for width in WIDTHS:

@@ -13,9 +13,9 @@ import torch
 from PIL import Image
 
 from swin2sr import Swin2SRConfig, Swin2SRForImageSuperResolution
-from swin2sr.demo.jobs import batch as batching
-from swin2sr.demo.jobs.batch import ARCHIVE, Batch, Batching, check
-from swin2sr.demo.queue import Slot, Update
+from swin2sr.demo.jobs import batch
+from swin2sr.demo.jobs.batch import ARCHIVE, BatchJob, BatchResult, check_uploads
+from swin2sr.demo.queue import JobSlot, Update
 from swin2sr.demo.service import Service
 from swin2sr.errors import ImageError, JobError
 from swin2sr.inference.upscaler import Upscaler
@@ -60,14 +60,14 @@ def picture(tmp_path: Path) -> Callable[..., str]:
 
 def run(
     service: Service, paths: list[str], meanwhile: Callable[[Update], None] = lambda update: None
-) -> tuple[Batch, str, list[str]]:
+) -> tuple[BatchResult, str, list[str]]:
     """The last batch, what was said of it, and the names and pictures of the zip."""
-    for update in Batching(service).run("a", paths, "sharpen-x2", "fast"):
+    for update in BatchJob(service).run("a", paths, "sharpen-x2", "fast"):
         if update is None:
             continue
         assert not update.failed, update.text
         meanwhile(update)
-        if isinstance(update.result, Batch) and update.result.ended:
+        if isinstance(update.result, BatchResult) and update.result.ended:
             packed = []
             if update.result.archive:
                 with zipfile.ZipFile(update.result.archive) as archive:
@@ -82,8 +82,8 @@ def test_each_picture_is_what_it_is_alone(picture: Callable[..., str]) -> None:
     paths = [picture("a.png"), picture("b.png")]
     alone = [np.asarray(load("x")(path)) for path in paths]
     seen = []
-    for update in Batching(Service(load)).run("a", paths, "sharpen-x2", "fast"):
-        if update is not None and isinstance(update.result, Batch) and update.result.ended:
+    for update in BatchJob(Service(load)).run("a", paths, "sharpen-x2", "fast"):
+        if update is not None and isinstance(update.result, BatchResult) and update.result.ended:
             with zipfile.ZipFile(str(update.result.archive)) as archive:
                 assert Path(str(update.result.archive)).name == ARCHIVE
                 for name in archive.namelist():
@@ -96,8 +96,8 @@ def test_each_picture_is_what_it_is_alone(picture: Callable[..., str]) -> None:
 
 def test_a_bad_picture_does_not_stop_the_others(picture: Callable[..., str]) -> None:
     paths = [picture("a.png"), picture("b.gif", b"GIF89a no"), picture("c.png")]
-    batch, text, packed = run(Service(load), paths)
-    assert [one.code for one in batch.outcomes] == ["done", "corrupt", "done"]
+    found, text, packed = run(Service(load), paths)
+    assert [one.code for one in found.outcomes] == ["done", "corrupt", "done"]
     assert packed == ["a_swin2sr_x2.png", "c_swin2sr_x2.png"]
     assert text.startswith("2 of 3 pictures done.\n")
     assert "2. b: The GIF file is damaged" in text
@@ -106,16 +106,16 @@ def test_a_bad_picture_does_not_stop_the_others(picture: Callable[..., str]) -> 
 def test_neither_does_an_unforeseen_fault(
     picture: Callable[..., str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    whole = batching.restore
+    whole = batch.restore_image
 
-    def breaks(service: Service, wish: Any) -> Any:
-        if wish.path.endswith("b.png"):
+    def breaks(service: Service, request: Any) -> Any:
+        if request.path.endswith("b.png"):
             raise RuntimeError("a secret")
-        return whole(service, wish)
+        return whole(service, request)
 
-    monkeypatch.setattr(batching, "restore", breaks)
-    batch, text, packed = run(Service(load), [picture("b.png"), picture("c.png")])
-    assert [one.code for one in batch.outcomes] == ["fault", "done"]
+    monkeypatch.setattr(batch, "restore_image", breaks)
+    found, text, packed = run(Service(load), [picture("b.png"), picture("c.png")])
+    assert [one.code for one in found.outcomes] == ["fault", "done"]
     assert "secret" not in text
     assert "a secret" in caplog.text
     assert packed == ["c_swin2sr_x2.png"]
@@ -130,12 +130,12 @@ def test_stop_keeps_what_is_finished(picture: Callable[..., str]) -> None:
     service = Service(load)
 
     def stop(update: Update) -> None:
-        if isinstance(update.result, Batch) and len(update.result.files) == 1:
+        if isinstance(update.result, BatchResult) and len(update.result.files) == 1:
             service.slot.stop("a")
 
-    batch, text, packed = run(service, [picture(), picture(), picture()], stop)
+    found, text, packed = run(service, [picture(), picture(), picture()], stop)
     assert packed == ["a_swin2sr_x2.png"]
-    assert [one.code for one in batch.outcomes][0::2] == ["done", "waiting"]
+    assert [one.code for one in found.outcomes][0::2] == ["done", "waiting"]
     assert text.startswith("Stopped. 1 of 3 pictures done.")
     assert "The time was over" not in text
     assert service.slot.holder is None
@@ -145,15 +145,15 @@ def test_load_08_the_deadline_is_the_whole_batchs_and_who_was_not_reached_is_nam
     picture: Callable[..., str],
 ) -> None:
     clock = Clock()
-    service = Service(load, Slot(deadline=120, clock=clock))
+    service = Service(load, JobSlot(time_limit=120, clock=clock))
 
     def wait(update: Update) -> None:
-        if isinstance(update.result, Batch):
+        if isinstance(update.result, BatchResult):
             clock.now += 61
 
-    batch, text, packed = run(service, [picture(f"{name}.png") for name in "abcd"], wait)
+    found, text, packed = run(service, [picture(f"{name}.png") for name in "abcd"], wait)
     assert packed == ["a_swin2sr_x2.png", "b_swin2sr_x2.png"]
-    assert [one.code for one in batch.outcomes] == ["done", "done", "waiting", "waiting"]
+    assert [one.code for one in found.outcomes] == ["done", "done", "waiting", "waiting"]
     assert "The time was over: 120 s is the limit here." in text
     assert "4. d: Not reached." in text
 
@@ -161,28 +161,28 @@ def test_load_08_the_deadline_is_the_whole_batchs_and_who_was_not_reached_is_nam
 def test_a_batch_of_nothing_but_bad_pictures_ends_without_a_zip(
     picture: Callable[..., str],
 ) -> None:
-    batch, text, packed = run(Service(load), [picture("a.png", b"")])
-    assert batch.archive is None
+    found, text, packed = run(Service(load), [picture("a.png", b"")])
+    assert found.archive is None
     assert packed == []
     assert text.startswith("0 of 1 picture done.")
 
 
 def test_the_caps_name_their_numbers(picture: Callable[..., str]) -> None:
     with pytest.raises(ImageError, match="no pictures yet"):
-        check([])
+        check_uploads([])
     small = picture("a.png")
-    assert check([small] * 20) == 20 * Path(small).stat().st_size
+    assert check_uploads([small] * 20) == 20 * Path(small).stat().st_size
     with pytest.raises(JobError, match="21 files; 20 at a time"):
-        check([small] * 21)
+        check_uploads([small] * 21)
     with pytest.raises(ImageError, match=r"11\.0 MB together; the limit is 10 MB"):
-        check([picture("b.png", bytes(5_500_000)), picture("c.png", bytes(5_500_000))])
+        check_uploads([picture("b.png", bytes(5_500_000)), picture("c.png", bytes(5_500_000))])
 
 
 def test_nothing_is_left_behind(picture: Callable[..., str]) -> None:
     folders = []
 
     def remember(update: Update) -> None:
-        if isinstance(update.result, Batch):
+        if isinstance(update.result, BatchResult):
             folders.extend(Path(one).parent for one in update.result.files)
 
     run(Service(load), [picture(), picture()], remember)
@@ -190,10 +190,10 @@ def test_nothing_is_left_behind(picture: Callable[..., str]) -> None:
     assert not any(folder.exists() for folder in folders)
 
 
-def test_looking_says_what_a_batch_may_take(picture: Callable[..., str]) -> None:
-    look = Batching(Service(load)).look
-    assert "2 pictures, 0.1 MB. There are 2 min for all" in look(
+def test_the_preview_says_what_a_batch_may_take(picture: Callable[..., str]) -> None:
+    preview = BatchJob(Service(load)).preview
+    assert "2 pictures, 0.1 MB. There are 2 min for all" in preview(
         [picture(), picture()], "sharpen-x2", "fast"
     )
-    assert "**There are 21 files" in look([picture()] * 21, "sharpen-x2", "fast")
-    assert "is not offered" in look([], "sharpen-x3", "fast")
+    assert "**There are 21 files" in preview([picture()] * 21, "sharpen-x2", "fast")
+    assert "is not offered" in preview([], "sharpen-x3", "fast")

@@ -1,4 +1,4 @@
-"""Results of examples: kept once they are there, and nobody else's."""
+"""Cache of the examples' results: filled once, and with nobody else's."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from swin2sr.demo.jobs.example_cache import REMARK
-from swin2sr.demo.jobs.restore import Restored, Restoring
+from swin2sr.demo.jobs.restore import RestoreJob, RestoreResult
 from swin2sr.demo.queue import Update
 from swin2sr.demo.service import Service
 
@@ -32,7 +32,7 @@ class Counted:
     def __init__(self, *examples: str) -> None:
         self.service = Service()
         self.jobs = 0
-        self.restoring = Restoring(self.service, examples)
+        self.job = RestoreJob(self.service, examples)
         perform = self.service.perform
 
         def counted(*args: object) -> object:
@@ -43,9 +43,9 @@ class Counted:
 
     def ask(self, path: str, keep_metadata: bool = False) -> tuple[Update, bytes]:
         """The last update, and the file that it names while it is there."""
-        steps = self.restoring.run("a", path, "sharpen-x2", "fast", keep_metadata)
+        steps = self.job.run("a", path, "sharpen-x2", "fast", keep_metadata)
         for update in steps:
-            if update is not None and isinstance(update.result, Restored):
+            if update is not None and isinstance(update.result, RestoreResult):
                 return update, Path(update.result.after).read_bytes()
         raise AssertionError("no result")
 
@@ -56,23 +56,23 @@ def test_the_second_to_ask_gets_what_the_first_one_waited_for(example: str, tmp_
     upload = tmp_path / "upload"
     upload.mkdir()
     again = painted(upload / "cat.png", 99)  # as a browser sends it: another path, the same bytes
-    second, kept = page.ask(again)
+    second, cached = page.ask(again)
     assert page.jobs == 1
-    assert kept == made
+    assert cached == made
     assert second.text == f"{first.text}\n\n{REMARK}"
     assert Path(second.result.after).name == Path(first.result.after).name == "cat_swin2sr_x2.png"
     assert Path(second.result.before).exists()
     assert not Path(first.result.after).exists()  # went with its job
 
 
-def test_other_wishes_are_other_jobs(example: str) -> None:
+def test_other_requests_are_other_jobs(example: str) -> None:
     page = Counted(example)
     page.ask(example)
     page.ask(example, keep_metadata=True)
     assert page.jobs == 2
 
 
-def test_what_people_bring_is_never_kept(example: str, tmp_path: Path) -> None:
+def test_what_people_bring_is_never_cached(example: str, tmp_path: Path) -> None:
     page = Counted(example)
     own = painted(tmp_path / "own.png", 98)
     assert Path(own).stat().st_size == Path(example).stat().st_size
@@ -91,7 +91,7 @@ def test_an_example_by_another_name_is_somebodys_own(example: str, tmp_path: Pat
     assert page.jobs == 2
 
 
-def test_a_result_that_cannot_be_kept_is_given_all_the_same(
+def test_a_result_that_cannot_be_cached_is_given_all_the_same(
     example: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = Counted(example)
@@ -100,7 +100,7 @@ def test_a_result_that_cannot_be_kept_is_given_all_the_same(
         update, made = page.ask(example)
     assert made
     assert REMARK not in update.text
-    page.ask(example)  # kept now
+    page.ask(example)  # cached now
     third, again = page.ask(example)
     assert (page.jobs, again) == (2, made)
     Path(third.result.after).unlink()  # as a cleaner of temporary files may
@@ -114,12 +114,12 @@ def full(*_: object) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
-def test_failures_are_not_kept(tmp_path: Path) -> None:
+def test_failures_are_not_cached(tmp_path: Path) -> None:
     path = tmp_path / "cat.png"
     path.write_bytes(b"GIF89a no")
     page = Counted(str(path))
     for _ in range(2):
-        last = list(page.restoring.run("a", str(path), "sharpen-x2", "fast"))[-1]
+        last = list(page.job.run("a", str(path), "sharpen-x2", "fast"))[-1]
         assert last is not None
         assert last.failed
     assert page.jobs == 2
@@ -129,7 +129,7 @@ def test_a_picture_that_has_gone_and_a_forged_task_are_told_by_the_job(example: 
     page = Counted(example)
     Path(example).unlink()
     for task in ("sharpen-x2", "paint"):
-        last = list(page.restoring.run("a", example, task, "fast"))[-1]
+        last = list(page.job.run("a", example, task, "fast"))[-1]
         assert last is not None
         assert last.failed
         assert "went wrong" not in last.text

@@ -1,4 +1,4 @@
-"""The door: sizes, foreign paths, unused doors, and a fair share of the queue."""
+"""Request limits: sizes, foreign paths, unused paths, and the rate limit of an address."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from swin2sr.demo.middleware import (
     JOIN,
     UPLOAD,
     UPLOAD_BYTES,
-    Guard,
     MultiPartException,
-    address_of,
+    RequestLimits,
+    client_address,
 )
 
 FORM = {"content-type": "multipart/form-data; boundary=xyz"}
 
 
-class Inside:
-    """What the guard protects: reads the body it is given, and remembers it."""
+class InnerApp:
+    """App behind the middleware: reads the body it is given, and remembers it."""
 
     def __init__(self, during: Callable[[], Any] | None = None) -> None:
         self.bodies: list[bytes] = []
@@ -44,14 +44,14 @@ class Inside:
         await send({"type": "http.response.body", "body": b""})
 
 
-class Door:
-    """A guard with its surroundings."""
+class AsgiClient:
+    """Client of the middleware, with its surroundings."""
 
     def __init__(
-        self, *, ready: bool = True, waiting: int = 0, cheap: tuple[int, ...] = ()
+        self, *, ready: bool = True, waiting: int = 0, networkless: tuple[int, ...] = ()
     ) -> None:
-        self.inside = Inside()
-        self.guard = Guard(self.inside, lambda: ready, lambda address: waiting, cheap)
+        self.inner = InnerApp()
+        self.limits = RequestLimits(self.inner, lambda: ready, lambda address: waiting, networkless)
 
     def ask(self, *args: Any, **kwargs: Any) -> int:
         """The status that a request gets."""
@@ -89,7 +89,7 @@ class Door:
             "headers": [(k.encode(), v.encode()) for k, v in fields.items()],
             "client": (address, 1),
         }
-        await self.guard(scope, receive, send)  # type: ignore[arg-type]
+        await self.limits(scope, receive, send)  # type: ignore[arg-type]
         return int(sent[0]["status"])
 
 
@@ -99,31 +99,31 @@ def form(files: int) -> bytes:
 
 
 def test_health_and_readiness_are_two_things() -> None:
-    door = Door(ready=False)
-    assert door.ask("/health", method="GET") == 200
-    assert door.ask("/ready", method="GET") == 503
-    assert Door(ready=True).ask("/ready", method="GET") == 200
-    assert door.inside.bodies == []
+    client = AsgiClient(ready=False)
+    assert client.ask("/health", method="GET") == 200
+    assert client.ask("/ready", method="GET") == 503
+    assert AsgiClient(ready=True).ask("/ready", method="GET") == 200
+    assert client.inner.bodies == []
 
 
 def test_sec_06_a_body_up_to_the_limit_passes_unchanged() -> None:
-    door = Door()
+    client = AsgiClient()
     body = json.dumps("x" * (BODY_BYTES - 2)).encode()
-    assert door.ask(JOIN, body) == 200
-    assert door.ask(JOIN, body, length=False, chunk=7000) == 200
-    assert door.inside.bodies == [body, body]
+    assert client.ask(JOIN, body) == 200
+    assert client.ask(JOIN, body, length=False, chunk=7000) == 200
+    assert client.inner.bodies == [body, body]
 
 
 @pytest.mark.parametrize("length", [True, False])
 def test_sec_06_a_larger_body_is_refused_unread(length: bool) -> None:
-    door = Door()
-    assert door.ask(JOIN, json.dumps("x" * BODY_BYTES).encode(), length=length) == 413
-    assert door.inside.bodies == []
+    client = AsgiClient()
+    assert client.ask(JOIN, json.dumps("x" * BODY_BYTES).encode(), length=length) == 413
+    assert client.inner.bodies == []
 
 
 @pytest.mark.parametrize("body", [b"{", b"\xff\xfe\x00", b"[" * 30_000, b"a=b"])
 def test_what_is_not_json_is_refused(body: bytes) -> None:
-    assert Door().ask(JOIN, body) == 400
+    assert AsgiClient().ask(JOIN, body) == 400
 
 
 @pytest.mark.parametrize(
@@ -138,44 +138,44 @@ def test_what_is_not_json_is_refused(body: bytes) -> None:
     ],
 )
 def test_sec_04_paths_to_elsewhere_are_refused_at_any_depth(file: dict[str, str]) -> None:
-    door = Door()
-    assert door.ask(JOIN, {"data": [[{"image": file}], None]}) == 400
-    assert door.inside.bodies == []
+    client = AsgiClient()
+    assert client.ask(JOIN, {"data": [[{"image": file}], None]}) == 400
+    assert client.inner.bodies == []
 
 
 def test_files_of_this_server_pass() -> None:
     own = {"path": "/tmp/gradio/a.png", "url": "http://127.0.0.1:7860/gradio_api/file=/tmp/a.png"}
-    assert Door().ask(JOIN, {"data": [own]}) == 200
+    assert AsgiClient().ask(JOIN, {"data": [own]}) == 200
 
 
 def test_addresses_of_this_servers_files_become_their_paths() -> None:
-    door = Door()
+    client = AsgiClient()
     own = {"path": "http://localhost:7860/gradio_api/file=/srv/a%20b.png"}
     headers = {"host": "localhost:7860"}
-    assert door.ask(JOIN, {"data": [own]}, headers=headers) == 200
-    assert json.loads(door.inside.bodies[0]) == {"data": [{"path": "/srv/a b.png"}]}
-    assert door.ask(JOIN, {"data": [own]}, headers={"host": "example.org"}) == 400
+    assert client.ask(JOIN, {"data": [own]}, headers=headers) == 200
+    assert json.loads(client.inner.bodies[0]) == {"data": [{"path": "/srv/a b.png"}]}
+    assert client.ask(JOIN, {"data": [own]}, headers={"host": "example.org"}) == 400
     nested = {"path": "http://localhost:7860/gradio_api/file=http://example.org/a.png"}
-    assert door.ask(JOIN, {"data": [nested]}, headers=headers) == 400
+    assert client.ask(JOIN, {"data": [nested]}, headers=headers) == 400
 
 
 def test_sec_07_uploads_state_their_length_and_keep_it_small() -> None:
-    door = Door()
-    assert door.ask(UPLOAD, form(1), headers=FORM) == 200
-    assert door.ask(UPLOAD, form(1), headers=FORM, length=False) == 411
+    client = AsgiClient()
+    assert client.ask(UPLOAD, form(1), headers=FORM) == 200
+    assert client.ask(UPLOAD, form(1), headers=FORM, length=False) == 411
     large = {**FORM, "content-length": str(UPLOAD_BYTES + 1)}
-    assert door.ask(UPLOAD, form(1), headers=large, length=False) == 413
-    assert door.ask(UPLOAD, form(1), headers={"content-type": "text/plain"}) == 400
+    assert client.ask(UPLOAD, form(1), headers=large, length=False) == 413
+    assert client.ask(UPLOAD, form(1), headers={"content-type": "text/plain"}) == 400
     chunked = {**FORM, "transfer-encoding": "chunked"}
-    assert door.ask(UPLOAD, form(1), headers=chunked) == 411
+    assert client.ask(UPLOAD, form(1), headers=chunked) == 411
 
 
 @pytest.mark.parametrize("chunk", [1, 3, 7, 64, 10_000])
 def test_sec_07_the_files_of_an_upload_are_counted_across_chunks(chunk: int) -> None:
-    door = Door()
-    assert door.ask(UPLOAD, form(20), headers=FORM, chunk=chunk) == 200
+    client = AsgiClient()
+    assert client.ask(UPLOAD, form(20), headers=FORM, chunk=chunk) == 200
     with pytest.raises(MultiPartException):
-        door.ask(UPLOAD, form(21), headers=FORM, chunk=chunk)
+        client.ask(UPLOAD, form(21), headers=FORM, chunk=chunk)
 
 
 @pytest.mark.parametrize(
@@ -191,39 +191,39 @@ def test_sec_07_the_files_of_an_upload_are_counted_across_chunks(chunk: int) -> 
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_sec_12_unused_doors_are_closed(path: str, method: str) -> None:
-    assert Door().ask(path, {}, method=method) == 404
+def test_sec_12_unused_paths_are_closed(path: str, method: str) -> None:
+    assert AsgiClient().ask(path, {}, method=method) == 404
 
 
 def test_sec_10_an_address_with_two_waiting_jobs_adds_none() -> None:
-    assert Door(waiting=1).ask(JOIN, {"fn_index": 0}) == 200
-    assert Door(waiting=2).ask(JOIN, {"fn_index": 0}) == 429
-    assert Door(waiting=2).ask("/gradio_api/call/restore", {"data": []}) == 429
-    assert Door(waiting=2).ask("/gradio_api/call/v2/restore", {}) == 429
+    assert AsgiClient(waiting=1).ask(JOIN, {"fn_index": 0}) == 200
+    assert AsgiClient(waiting=2).ask(JOIN, {"fn_index": 0}) == 429
+    assert AsgiClient(waiting=2).ask("/gradio_api/call/restore", {"data": []}) == 429
+    assert AsgiClient(waiting=2).ask("/gradio_api/call/v2/restore", {}) == 429
 
 
-def test_cheap_functions_are_not_counted_but_what_merely_looks_like_one_is() -> None:
-    door = Door(waiting=2, cheap=(1,))
-    assert door.ask(JOIN, {"fn_index": 1}) == 200
+def test_functions_without_a_network_are_not_counted_but_what_merely_looks_like_one_is() -> None:
+    client = AsgiClient(waiting=2, networkless=(1,))
+    assert client.ask(JOIN, {"fn_index": 1}) == 200
     for disguised in (True, 1.0, "1", None):
-        assert door.ask(JOIN, {"fn_index": disguised}) == 429
-    assert door.ask("/gradio_api/cancel", {"event_id": "x"}) == 200
+        assert client.ask(JOIN, {"fn_index": disguised}) == 429
+    assert client.ask("/gradio_api/cancel", {"event_id": "x"}) == 200
 
 
 def test_sec_10_requests_on_their_way_into_the_queue_count() -> None:
-    door = Door()
+    client = AsgiClient()
 
     async def crowd() -> list[int]:
         async def linger() -> None:
             await asyncio.sleep(0)
 
-        door.inside.during = linger
-        one = [door.request(JOIN, {"fn_index": 0}) for _ in range(5)]
-        other = [door.request(JOIN, {"fn_index": 0}, address="10.0.0.2")]
+        client.inner.during = linger
+        one = [client.request(JOIN, {"fn_index": 0}) for _ in range(5)]
+        other = [client.request(JOIN, {"fn_index": 0}, address="10.0.0.2")]
         return list(await asyncio.gather(*one, *other))
 
     assert sorted(asyncio.run(crowd())[:5]) == [200, 200, 429, 429, 429]
-    assert door.ask(JOIN, {"fn_index": 0}) == 200
+    assert client.ask(JOIN, {"fn_index": 0}) == 200
 
 
 def test_forwarded_addresses_count_on_spaces_only(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,14 +232,14 @@ def test_forwarded_addresses_count_on_spaces_only(monkeypatch: pytest.MonkeyPatc
         "headers": [(b"x-forwarded-for", b"203.0.113.9, 10.0.0.7")],
     }
     monkeypatch.delenv("SPACE_ID", raising=False)
-    assert address_of(scope) == "10.0.0.1"
+    assert client_address(scope) == "10.0.0.1"
     monkeypatch.setenv("SPACE_ID", "someone/swin2sr")
-    assert address_of(scope) == "203.0.113.9"
-    assert address_of({"client": None, "headers": []}) == ""
+    assert client_address(scope) == "203.0.113.9"
+    assert client_address({"client": None, "headers": []}) == ""
 
 
 def test_mounted_below_a_path_the_rules_stay() -> None:
-    door = Door()
+    client = AsgiClient()
 
     async def below() -> int:
         sent: list[Any] = []
@@ -248,19 +248,19 @@ def test_mounted_below_a_path_the_rules_stay() -> None:
             sent.append(message)
 
         scope = {"type": "http", "method": "GET", "root_path": "/app", "headers": []}
-        await door.guard({**scope, "path": "/app/monitoring"}, None, send)  # type: ignore[arg-type]
+        await client.limits({**scope, "path": "/app/monitoring"}, None, send)  # type: ignore[arg-type]
         return int(sent[0]["status"])
 
     assert asyncio.run(below()) == 404
 
 
 def test_other_traffic_is_none_of_its_business() -> None:
-    door = Door()
+    client = AsgiClient()
     seen = []
 
-    async def inside(scope: Any, receive: Any, send: Any) -> None:
+    async def inner(scope: Any, receive: Any, send: Any) -> None:
         seen.append(scope["type"])
 
-    door.guard.app = inside
-    asyncio.run(door.guard({"type": "lifespan"}, None, None))  # type: ignore[arg-type]
+    client.limits.app = inner
+    asyncio.run(client.limits({"type": "lifespan"}, None, None))  # type: ignore[arg-type]
     assert seen == ["lifespan"]

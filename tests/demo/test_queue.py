@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Generator, Iterator
+import json
+import logging
+from collections.abc import Callable, Generator, Iterator
 
 import pytest
 
-from swin2sr.demo.models import Shelf
-from swin2sr.demo.queue import Job, Slot
+from swin2sr.demo.queue import Job, JobSlot, Update, Updates
+from swin2sr.demo.service import Service
 from swin2sr.errors import JobError, WeightsError
+
+Run = Generator[Update | None, None, None]
 
 
 class Clock:
@@ -22,78 +25,104 @@ class Clock:
         return self.now
 
 
-def count(job: Job, steps: int = 3) -> Generator[int, None, None]:
+@pytest.fixture
+def outcome(caplog: pytest.LogCaptureFixture) -> Callable[[Iterator[Update | None]], str]:
+    """Runs a job to its end; returns the outcome that the log tells."""
+    caplog.set_level(logging.INFO, "swin2sr.demo")
+
+    def finish(steps: Iterator[Update | None]) -> str:
+        list(steps)
+        return str(json.loads(caplog.records[-1].message)["outcome"])
+
+    return finish
+
+
+def count(job: Job, steps: int = 3) -> Updates:
     """Work of a few steps that looks at its job as the network does."""
     for step in range(1, steps + 1):
         if job.is_set():
             raise JobError("The job was cancelled.", code="cancelled")
-        yield step
+        yield Update(str(step))
 
 
-def begun(slot: Slot, owner: str = "a") -> Generator[int | None, None, None]:
+def perform(slot: JobSlot, owner: str, work: Callable[[Job], Updates] = count) -> Run:
+    return Service(slot=slot).perform(owner, work, "count")
+
+
+def texts(steps: Iterator[Update | None]) -> list[str | None]:
+    return [step and step.text for step in steps]
+
+
+def begun(slot: JobSlot, owner: str = "a") -> Run:
     """A job that has the slot and has done one step."""
-    run = slot.run(owner, count)
+    run = perform(slot, owner)
     assert next(run) is None
-    assert next(run) == 1
+    assert next(run) == Update("1")
     return run
 
 
-def refused(steps: Iterator[int | None]) -> str:
-    with pytest.raises(JobError) as caught:
-        list(steps)
-    return caught.value.code
-
-
 def test_work_runs_in_the_slot_and_gives_it_back() -> None:
-    slot = Slot()
-    assert list(slot.run("a", count)) == [None, 1, 2, 3]
+    slot = JobSlot()
+    assert texts(perform(slot, "a")) == [None, "1", "2", "3"]
     assert slot.holder is None
 
 
 def test_the_first_step_comes_before_the_slot_is_taken() -> None:
-    slot = Slot()
-    next(slot.run("a", count))
+    slot = JobSlot()
+    next(perform(slot, "a"))
     assert slot.holder is None
 
 
-def test_a_second_job_waits_and_then_hears_busy() -> None:
-    slot = Slot(patience=0.0)
+def test_a_second_job_waits_and_then_hears_busy(
+    outcome: Callable[[Iterator[Update | None]], str],
+) -> None:
+    slot = JobSlot(wait_limit=0.0)
     run = begun(slot)
-    assert refused(slot.run("b", count)) == "busy"
+    assert outcome(perform(slot, "b")) == "busy"
     run.close()
-    assert list(slot.run("b", count))[-1] == 3
+    assert texts(perform(slot, "b"))[-1] == "3"
+
+
+def test_a_job_that_waits_gets_the_slot_when_it_is_free() -> None:
+    slot = JobSlot(wait_limit=10.0)
+    run = begun(slot)
+    waiting = perform(slot, "b")
+    assert [next(waiting), next(waiting)] == [None, None]
+    run.close()
+    assert texts(waiting) == ["1", "2", "3"]
 
 
 def test_closing_the_generator_closes_the_work_and_frees_the_slot() -> None:
-    slot = Slot()
+    slot = JobSlot()
     ended = []
 
-    def work(job: Job) -> Generator[int, None, None]:
+    def work(job: Job) -> Updates:
         try:
             yield from count(job)
         finally:
             ended.append(True)
 
-    run = slot.run("a", work)
+    run = perform(slot, "a", work)
     next(run), next(run)
     run.close()
     assert ended == [True]
     assert slot.holder is None
 
 
-def test_an_error_in_the_work_frees_the_slot() -> None:
-    def work(job: Job) -> Generator[int, None, None]:
-        yield 1
+def test_an_error_in_the_work_frees_the_slot(
+    outcome: Callable[[Iterator[Update | None]], str],
+) -> None:
+    def work(job: Job) -> Updates:
+        yield Update("1")
         raise WeightsError("no", code="offline")
 
-    slot = Slot()
-    with pytest.raises(WeightsError):
-        list(slot.run("a", work))
+    slot = JobSlot()
+    assert outcome(perform(slot, "a", work)) == "offline"
     assert slot.holder is None
 
 
 def test_only_the_owner_stops_a_job_and_it_ends_quietly() -> None:
-    slot = Slot()
+    slot = JobSlot()
     run = begun(slot)
     assert not slot.stop("b")
     assert slot.stop("a")
@@ -102,101 +131,64 @@ def test_only_the_owner_stops_a_job_and_it_ends_quietly() -> None:
     assert not slot.stop("a")
 
 
-def test_load_08_a_job_over_its_deadline_is_told_so() -> None:
+def test_load_08_a_job_over_its_deadline_is_told_so(
+    outcome: Callable[[Iterator[Update | None]], str],
+) -> None:
     clock = Clock()
-    slot = Slot(deadline=120, clock=clock)
+    slot = JobSlot(time_limit=120, clock=clock)
     run = begun(slot)
     clock.now += 121
-    assert refused(run) == "deadline"
+    assert outcome(run) == "deadline"
     assert slot.holder is None
 
 
 def test_a_result_that_is_there_at_the_deadline_is_not_taken_back() -> None:
     clock = Clock()
-    slot = Slot(deadline=120, clock=clock)
-    run = slot.run("a", count)
-    assert [next(run) for _ in range(4)] == [None, 1, 2, 3]
+    slot = JobSlot(time_limit=120, clock=clock)
+    run = perform(slot, "a")
+    assert [step and step.text for step in (next(run) for _ in range(4))] == [None, "1", "2", "3"]
     clock.now += 121
     assert list(run) == []
 
 
-def test_a_job_nobody_continues_loses_the_slot_after_one_deadline() -> None:
+def test_a_job_nobody_continues_loses_the_slot_after_one_time_limit(
+    outcome: Callable[[Iterator[Update | None]], str],
+) -> None:
     clock = Clock()
-    slot = Slot(deadline=120, patience=0.0, clock=clock)
+    slot = JobSlot(time_limit=120, wait_limit=0.0, clock=clock)
     abandoned = begun(slot, "a")
     clock.now += 119
-    assert refused(slot.run("b", count)) == "busy"
+    assert outcome(perform(slot, "b")) == "busy"
     clock.now += 2
     following = begun(slot, "b")
-    assert refused(abandoned) == "cancelled"
+    assert outcome(abandoned) == "cancelled"
     assert slot.holder is not None
     assert slot.holder.owner == "b"
     following.close()
 
 
-def test_a_job_that_works_for_long_keeps_the_slot() -> None:
+def test_a_job_that_works_for_long_keeps_the_slot(
+    outcome: Callable[[Iterator[Update | None]], str],
+) -> None:
     clock = Clock()
-    slot = Slot(deadline=120, patience=0.0, clock=clock)
+    slot = JobSlot(time_limit=120, wait_limit=0.0, clock=clock)
     heard = []
 
-    def work(job: Job) -> Generator[int, None, None]:
+    def work(job: Job) -> Updates:
         clock.now += 121  # one long step
-        heard.append(refused(slot.run("b", count)))
-        yield 1
+        heard.append(outcome(perform(slot, "b")))
+        yield Update("1")
 
-    list(slot.run("a", work))
+    list(perform(slot, "a", work))
     assert heard == ["busy"]
 
 
-def test_closing_ends_the_running_job_and_takes_no_more() -> None:
-    slot = Slot()
+def test_closing_ends_the_running_job_and_takes_no_more(
+    outcome: Callable[[Iterator[Update | None]], str],
+) -> None:
+    slot = JobSlot()
     run = begun(slot)
     assert not slot.close(0.0)
-    assert refused(run) == "cancelled"
+    assert outcome(run) == "cancelled"
     assert slot.close(0.0)
-    assert refused(slot.run("b", count)) == "cancelled"
-
-
-def test_the_shelf_keeps_one_model_always_and_one_other() -> None:
-    loaded = []
-
-    def load(name: str) -> object:
-        loaded.append(name)
-        return object()
-
-    shelf = Shelf(load, always=["small"])  # type: ignore[arg-type]
-    for name in ("small", "large", "large", "small", "other", "large", "small"):
-        assert shelf.get(name) is shelf.look(name)
-    assert loaded == ["small", "large", "other", "large"]
-    assert shelf.look("other") is None
-
-
-def test_a_model_at_hand_does_not_wait_for_one_that_is_being_fetched() -> None:
-    arrived = threading.Event()
-
-    def load(name: str) -> object:
-        if name == "large":
-            assert arrived.wait(10)
-        return object()
-
-    shelf = Shelf(load, always=["small"])  # type: ignore[arg-type]
-    shelf.get("small")
-    promise = shelf.fetch("large")
-    assert shelf.get("small") is shelf.fetch("small").result(10)
-    assert not promise.done()
-    arrived.set()
-    assert promise.result(10) is shelf.look("large")
-
-
-def test_a_failed_fetch_raises_where_its_result_is_asked_for_and_can_be_repeated() -> None:
-    failures = [WeightsError("no network", code="offline")]
-
-    def load(name: str) -> object:
-        if failures:
-            raise failures.pop()
-        return object()
-
-    shelf = Shelf(load, always=["small"])  # type: ignore[arg-type]
-    with pytest.raises(WeightsError):
-        shelf.fetch("large").result(10)
-    assert shelf.fetch("large").result(10) is not None
+    assert outcome(perform(slot, "b")) == "cancelled"

@@ -1,4 +1,4 @@
-"""Figures on the page come from files."""
+"""Scores on the page come from files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from swin2sr.demo.scores import cards, measured, table
+from swin2sr.demo.scores import card_sections, read_scores, score_table
 
 HEAD = "model,set,scale,degradation,images,of,lr,psnr,ssim,psnr_rgb,ssim_rgb,psnr_b,psnr_b_y\n"
 
@@ -29,7 +29,7 @@ def results(tmp_path: Path) -> Path:
 
 
 def test_means_over_whole_sets_of_known_models_are_shown(results: Path) -> None:
-    text = table(measured(results))
+    text = score_table(read_scores(results))
     assert "| task | model | Set5 (5) | LIVE1 (29) |" in text
     assert "| x2 bicubic, Y | bicubic | 33.67 / 0.9303 |  |" in text
     assert "| x2 bicubic, Y | swin2sr-small-x2 | 37.12 / 0.9570 |  |" in text
@@ -38,7 +38,7 @@ def test_means_over_whole_sets_of_known_models_are_shown(results: Path) -> None:
 
 
 def test_where_jpeg_is_involved_the_figures_are_those_of_rgb(results: Path) -> None:
-    lines = table(measured(results)).splitlines()
+    lines = score_table(read_scores(results)).splitlines()
     assert "| jpeg10, RGB | swin2sr-jpeg |  | 27.90 / 0.7900 |" in lines
     assert "| jpeg10, RGB | input |  | 25.69 / 0.7433 |" in lines
 
@@ -50,7 +50,7 @@ def test_baselines_by_another_protocol_do_not_replace_those_beside_models(result
         HEAD + "input,LIVE1,1,jpeg10,29,29,none,27.8,0.79,27.77,0.79,26.1,26.2\n",
         encoding="utf-8",
     )
-    assert "| jpeg10, RGB | input |  | 25.69 / 0.7433 |" in table(measured(results))
+    assert "| jpeg10, RGB | input |  | 25.69 / 0.7433 |" in score_table(read_scores(results))
 
 
 @pytest.mark.parametrize("content", ["", "nonsense\n1,2\n", HEAD + "bicubic,Set5\n", "\xff\0"])
@@ -58,13 +58,13 @@ def test_a_file_that_cannot_be_read_costs_nothing_else(results: Path, content: s
     folder = results / "other"
     folder.mkdir()
     (folder / "means.csv").write_bytes(content.encode("latin-1"))
-    assert len(measured(results)) == 4
+    assert len(read_scores(results)) == 4
 
 
 def test_without_results_there_is_no_table(tmp_path: Path) -> None:
-    assert measured(tmp_path) == []
-    assert measured(tmp_path / "nowhere") == []
-    assert table([]) == ""
+    assert read_scores(tmp_path) == []
+    assert read_scores(tmp_path / "nowhere") == []
+    assert score_table([]) == ""
 
 
 def test_cards_of_packaged_models_are_quoted_without_commands(tmp_path: Path) -> None:
@@ -75,10 +75,10 @@ def test_cards_of_packaged_models_are_quoted_without_commands(tmp_path: Path) ->
         encoding="utf-8",
     )
     (tmp_path / "unknown.md").write_text("## How good it is\n\nBest.\n", encoding="utf-8")
-    text = cards(tmp_path)
+    text = card_sections(tmp_path)
     assert text == {"swin2sr-small-x2": "| | Set5 |\n|---|---|\n| this | 37.1 |\n\nA remark."}
-    assert cards(tmp_path / "nowhere") == {}
+    assert card_sections(tmp_path / "nowhere") == {}
 
 
 def test_the_card_that_is_here_has_the_section() -> None:
-    assert "Set5" in cards()["swin2sr-small-x2"]
+    assert "Set5" in card_sections()["swin2sr-small-x2"]

@@ -1,4 +1,4 @@
-"""What every action goes through: failures told, one line of log a job, a GPU that is lent."""
+"""Service: failures told, one line of log a job, a GPU that is lent."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ import torch
 from PIL import Image
 
 from swin2sr import Swin2SRConfig, Swin2SRForImageSuperResolution
-from swin2sr.demo.jobs.restore import Restored, Restoring
-from swin2sr.demo.models import INCLUDED
-from swin2sr.demo.queue import Deadline, Job, Slot, Update, Updates
+from swin2sr.demo.jobs.restore import RestoreJob, RestoreResult
+from swin2sr.demo.models import DEFAULT_MODEL
+from swin2sr.demo.queue import Deadline, Job, JobSlot, Update, Updates
 from swin2sr.demo.service import Service
 from swin2sr.errors import ImageError, JobError, WeightsError
 from swin2sr.images.degradations import Jpeg
@@ -108,8 +108,8 @@ def test_another_error_becomes_a_number_that_the_log_explains(
     assert "secret" not in last.text
     (line,) = lines()
     assert line["outcome"] == "fault"
-    assert line["report"] in last.text
-    assert f"report {line['report']}" in caplog.text
+    assert line["report_id"] in last.text
+    assert f"report {line['report_id']}" in caplog.text
     assert "a secret" in caplog.text
 
 
@@ -118,14 +118,14 @@ def test_a_job_leaves_one_line_with_what_was_done_and_nothing_of_whom_or_what(
 ) -> None:
     path = tmp_path / "face-of-anna.png"
     Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(path)
-    list(Restoring(Service(load)).run("session-17", str(path), "sharpen-x2", "fast"))
+    list(RestoreJob(Service(load)).run("session-17", str(path), "sharpen-x2", "fast"))
     (line,) = lines()
     assert line.pop("seconds") >= 0
     assert line == {
         "action": "restore",
-        "models": [INCLUDED],
-        "input": [30, 20],
-        "output": [60, 40],
+        "models": [DEFAULT_MODEL],
+        "input_size": [30, 20],
+        "output_size": [60, 40],
         "tiles": 1,
         "precision": "float32",
         "outcome": "done",
@@ -151,9 +151,9 @@ def test_a_visitor_who_leaves_or_stops_is_told_apart_in_the_log(
     assert service.slot.holder is None
 
 
-def test_work_that_keeps_what_it_has_runs_on_after_a_stop_and_only_then() -> None:
+def test_graceful_work_runs_on_after_a_stop_and_only_then() -> None:
     def work(job: Job) -> Updates:
-        job.keeps = True
+        job.graceful = True
         while not job.is_set():
             yield Update("working")
         yield Update("kept")
@@ -176,7 +176,7 @@ def test_a_model_that_fails_is_explained_for_the_page() -> None:
     service = Service(absent)
 
     def work(job: Job) -> Updates:
-        yield from service.model(job, "swin2sr-classical-x4")
+        yield from service.load_model(job, "swin2sr-classical-x4")
 
     text = perform(service, work)[-1].text
     assert text.startswith("swin2sr-classical-x4 is not on this machine yet")
@@ -188,23 +188,23 @@ def test_a_model_that_takes_too_long_ends_the_job_not_the_loading() -> None:
         time.sleep(1.5)
         return load(name)
 
-    service = Service(slow, Slot(deadline=0.6))
+    service = Service(slow, JobSlot(time_limit=0.6))
 
     def work(job: Job) -> Updates:
-        yield from service.model(job, INCLUDED)
+        yield from service.load_model(job, DEFAULT_MODEL)
 
     updates = perform(service, work)
-    assert updates[0].text == f"Getting {INCLUDED} ready. The first time, this takes a while."
+    assert updates[0].text == f"Getting {DEFAULT_MODEL} ready. The first time, this takes a while."
     assert "takes longer than 1 s" in updates[-1].text
-    assert service.shelf.fetch(INCLUDED).result(10).name == INCLUDED
+    assert service.models.load_in_thread(DEFAULT_MODEL).result(10).name == DEFAULT_MODEL
 
 
 def test_a_good_jpeg_is_told_that_repairing_it_does_harm(tmp_path: Any) -> None:
     path = tmp_path / "a.jpg"
-    restoring = Restoring(Service(load))
+    job = RestoreJob(Service(load))
     for quality, told in ((90, True), (20, False)):
         path.write_bytes(Jpeg(quality).encode(np.full((12, 10, 3), 99, np.uint8)))
-        text = restoring.look(str(path), "jpeg", "fast")
+        text = job.preview(str(path), "jpeg", "fast")
         assert ("it may take fine detail for damage" in text) == told
         assert "10x12 pixels" in text
 
@@ -222,10 +222,10 @@ def picture(tmp_path: Any) -> str:
 def test_a_lent_gpu_gives_the_result_that_this_process_gives(picture: str) -> None:
     results = []
     for one in (None, lend):
-        restoring = Restoring(Service(load, lend=one))
-        for update in restoring.run("a", picture, "sharpen-x2", "fast"):
+        job = RestoreJob(Service(load, lend_gpu=one))
+        for update in job.run("a", picture, "sharpen-x2", "fast"):
             if update is not None and update.result is not None:
-                assert isinstance(update.result, Restored)
+                assert isinstance(update.result, RestoreResult)
                 results.append(Image.open(update.result.after).tobytes())
     assert results[0] == results[1]
     assert len(results) == 2
@@ -235,7 +235,7 @@ def test_an_error_where_the_gpu_is_comes_back_with_its_sentence(picture: str) ->
     with open(picture, "wb") as file:
         file.write(b"GIF89a no")
     here, there = (
-        list(Restoring(Service(load, lend=one)).run("a", picture, "sharpen-x2", "fast"))[-1]
+        list(RestoreJob(Service(load, lend_gpu=one)).run("a", picture, "sharpen-x2", "fast"))[-1]
         for one in (None, lend)
     )
     assert here == there
@@ -245,15 +245,15 @@ def test_an_error_where_the_gpu_is_comes_back_with_its_sentence(picture: str) ->
 
 def test_a_copy_of_the_process_asks_its_clock_and_this_one_the_job() -> None:
     def network(ends: float) -> Updates:
-        yield Update(type(service.cancel(ends)).__name__)
+        yield Update(type(service.cancel_token(ends)).__name__)
 
-    service = Service(load, lend=lend)
+    service = Service(load, lend_gpu=lend)
     lent = service.on_gpu(network, lambda ends: 1)
     kinds = []
 
     def work(job: Job) -> Updates:
-        assert service.cancel(job.ends) is job
-        for update in lent(job.ends):
+        assert service.cancel_token(job.deadline) is job
+        for update in lent(job.deadline):
             kinds.append(update.text)
             yield update
 
@@ -264,8 +264,8 @@ def test_a_copy_of_the_process_asks_its_clock_and_this_one_the_job() -> None:
 
 
 def test_closing_a_job_ends_it_where_the_gpu_is(picture: str) -> None:
-    service = Service(load, lend=lend)
-    run = Restoring(service).run("a", picture, "sharpen-x2", "fast")
+    service = Service(load, lend_gpu=lend)
+    run = RestoreJob(service).run("a", picture, "sharpen-x2", "fast")
     while service.slot.holder is None:
         next(run)
     next(run)
@@ -281,12 +281,12 @@ def test_where_a_gpu_is_lent_the_self_test_is_the_cpus() -> None:
         asked.append(options)
         return load(name)
 
-    service = Service(loading, lend=lend)
+    service = Service(loading, lend_gpu=lend)
     service.warm_up()
     assert service.ready
     assert asked == [{"device": "cpu"}]
-    service.place()
-    assert service.shelf.look(INCLUDED) is not None
+    service.preload()
+    assert service.models.peek(DEFAULT_MODEL) is not None
 
 
 def test_a_job_error_keeps_its_parts_on_the_way() -> None:
@@ -294,7 +294,7 @@ def test_a_job_error_keeps_its_parts_on_the_way() -> None:
         yield Update("begun")
         raise JobError("Too large.", code="over_budget", remedy="Crop it.")
 
-    lent = Service(load, lend=lend).on_gpu(network, lambda: 1)
+    lent = Service(load, lend_gpu=lend).on_gpu(network, lambda: 1)
     with pytest.raises(JobError) as caught:
         list(lent())
     assert (caught.value.code, caught.value.message, caught.value.remedy) == (

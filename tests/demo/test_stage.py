@@ -15,7 +15,7 @@ import yaml
 
 from swin2sr.checkpoints import list_models
 from swin2sr.demo.models import TASKS
-from swin2sr.demo.stage import main, stage, wanted
+from swin2sr.demo.stage import main, space_files, stage
 from swin2sr.errors import OutputError
 
 
@@ -112,7 +112,7 @@ def test_without_a_checkout_the_command_says_what_it_needs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(OutputError, match="in a checkout"):
-        list(wanted(tmp_path))
+        list(space_files(tmp_path))
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "a").write_text("", encoding="utf-8")
     assert main([str(tmp_path / "full")]) == 2

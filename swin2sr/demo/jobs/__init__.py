@@ -1,1 +1,1 @@
-"""Jobs of the demo, one a tab: what is asked, what is computed, what comes back."""
+"""Jobs of the demo, one a tab: requests, computation, results."""

@@ -1,4 +1,4 @@
-"""Many pictures restored one after the other: each has its own outcome, and what is done stays."""
+"""Batch job: pictures restored in turn, each with its own outcome; finished ones stay."""
 
 from __future__ import annotations
 
@@ -9,24 +9,30 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from swin2sr.demo.jobs.restore import FAMILY, Restored, Wish, gpu_seconds, restore
-from swin2sr.demo.messages import pixels, plain
+from swin2sr.demo.jobs.restore import (
+    FAMILY,
+    RestoreRequest,
+    RestoreResult,
+    gpu_seconds,
+    restore_image,
+)
+from swin2sr.demo.messages import escape_markdown, size_text
 from swin2sr.demo.middleware import UPLOAD_FILES
-from swin2sr.demo.models import describe, model_for
+from swin2sr.demo.models import describe_model, task_model
 from swin2sr.demo.queue import Job, Update, Updates
-from swin2sr.demo.service import LIMITS, Service, fault
+from swin2sr.demo.service import LIMITS, Service, log_fault
 from swin2sr.errors import ImageError, JobError, Swin2SRError
 from swin2sr.images import output_name
 
-MOST_FILES = UPLOAD_FILES
-MOST_BYTES = LIMITS.bytes  # of all files
+FILE_LIMIT = UPLOAD_FILES
+BYTE_LIMIT = LIMITS.bytes  # of all files
 ARCHIVE = f"{FAMILY}_results.zip"
 NOT_REACHED = "Not reached."
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one picture.
+    """Outcome of one picture.
 
     Args:
         number: its place among those that were sent, from 1.
@@ -44,13 +50,13 @@ class Outcome:
 
     @property
     def title(self) -> str:
-        """The result's name, or where there is none that of the picture."""
+        """Name of the result, or where there is none that of the picture."""
         return self.name if self.file else self.name.rpartition(f"_{FAMILY}_x")[0]
 
 
 @dataclass(frozen=True)
-class Batch:
-    """What a batch has made so far.
+class BatchResult:
+    """Results of a batch so far.
 
     Args:
         outcomes: one a picture, in their order.
@@ -64,12 +70,12 @@ class Batch:
 
     @property
     def files(self) -> list[str]:
-        """The results, in order."""
+        """Files of the results, in order."""
         return [one.file for one in self.outcomes if one.file]
 
 
-class Batching:
-    """The action of the tab "Batch".
+class BatchJob:
+    """Action of the tab "Batch".
 
     Args:
         service: where it runs.
@@ -77,7 +83,7 @@ class Batching:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._restored = service.on_gpu(self._restore, self._seconds)
+        self._network = service.on_gpu(self._restore_all, self._gpu_seconds)
 
     def run(
         self,
@@ -97,88 +103,95 @@ class Batching:
             paths: of at most 20 pictures, 10 MB in total.
             task, quality: keys of ``TASKS`` and ``QUALITIES``.
             keep_metadata: keep the camera's data.
-        Yields:
-            As ``Service.perform``; after each picture a result, the ``Batch`` so far.
+        Returns:
+            Updates as of ``Service.perform``; after each picture with the ``BatchResult`` so far.
         """
 
         def work(job: Job) -> Updates:
-            name = model_for(task, quality)
-            check(paths)
-            yield from self._service.model(job, name)
-            job.keeps = True
+            model = task_model(task, quality)
+            check_uploads(paths)
+            yield from self._service.load_model(job, model)
+            job.graceful = True
             with tempfile.TemporaryDirectory(prefix=f"{FAMILY}-") as folder:
-                wish = Wish("", name, folder, job.ends, keep_metadata is True)
-                scale = self._service.shelf.get(name).scale
-                yield from self._batch(job, wish, list(paths), _names(paths, scale))
+                request = RestoreRequest("", model, folder, job.deadline, keep_metadata is True)
+                scale = self._service.models.get(model).scale
+                yield from self._run_network(job, request, list(paths), _result_names(paths, scale))
 
-        yield from self._service.perform(owner, work, "batch")
+        return self._service.perform(owner, work, "batch")
 
-    def look(self, paths: Sequence[str], task: str, quality: str) -> str:
-        """The model that is meant, and whether so many pictures can be taken, as Markdown."""
+    def preview(self, paths: Sequence[str], task: str, quality: str) -> str:
+        """Preview of a job as Markdown: its model, and whether so many pictures can be taken."""
         lines = [""]
         try:
-            lines[0] = describe(model_for(task, quality))
+            lines[0] = describe_model(task_model(task, quality))
             if paths:
-                size = check(paths)
+                size = check_uploads(paths)
                 lines.append(
-                    f"{_count(len(paths))}, {max(size / 1e6, 0.1):.1f} MB. There are "
-                    f"{self._service.slot.deadline / 60:.0f} min for all of them together; what is "
-                    "finished by then is kept."
+                    f"{_count_text(len(paths))}, {max(size / 1e6, 0.1):.1f} MB. There are "
+                    f"{self._service.slot.time_limit / 60:.0f} min for all of them together; what "
+                    "is finished by then is kept."
                 )
         except Swin2SRError as error:
-            lines[1:] = [f"**{plain(str(error))}**"]
+            lines[1:] = [f"**{escape_markdown(str(error))}**"]
         return "\n\n".join(lines)
 
-    def _batch(self, job: Job, wish: Wish, paths: list[str], names: list[str]) -> Updates:
+    def _run_network(
+        self, job: Job, request: RestoreRequest, paths: list[str], names: list[str]
+    ) -> Updates:
         outcomes = [Outcome(number, name) for number, name in enumerate(names, 1)]
-        with closing(self._restored(wish, paths, names)) as updates:
+        with closing(self._network(request, paths, names)) as updates:
             for update in updates:
                 if isinstance(update.result, Outcome):
                     outcomes[update.result.number - 1] = update.result
-                    update = replace(update, result=Batch(tuple(outcomes)))
+                    update = replace(update, result=BatchResult(tuple(outcomes)))
                 yield update
                 if job.is_set():
                     break
         done = [one for one in outcomes if one.file]
-        job.facts.update(
-            pictures=len(outcomes), done=len(done), codes=[one.code for one in outcomes]
+        job.log_fields.update(
+            images=len(outcomes),
+            images_done=len(done),
+            image_outcomes=[one.code for one in outcomes],
         )
-        archive = Path(wish.folder, ARCHIVE)
+        archive = Path(request.folder, ARCHIVE)
         if done:
             with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as file:  # PNG is packed already
                 for one in done:
                     file.write(str(one.file), one.name)
-        ended = Batch(tuple(outcomes), str(archive) if done else None, ended=True)
-        yield Update(self._told(job, ended), len(outcomes), len(outcomes), ended)
+        ended = BatchResult(tuple(outcomes), str(archive) if done else None, ended=True)
+        yield Update(self._summary(job, ended), len(outcomes), len(outcomes), ended)
 
-    def _told(self, job: Job, batch: Batch) -> str:
-        """The whole batch in words: how it ended, then a line a picture."""
+    def _summary(self, job: Job, batch: BatchResult) -> str:
+        """Summary of a batch: how it ended, then a line a picture."""
         total, done = len(batch.outcomes), len(batch.files)
-        lines = [f"{done} of {_count(total)} done."]
-        if job.why == "stopped":
+        lines = [f"{done} of {_count_text(total)} done."]
+        if job.end_reason == "stopped":
             lines[0] = f"Stopped. {lines[0]}"
         elif any(one.code in ("waiting", "cut") for one in batch.outcomes):
             lines[0] += (
-                f" The time was over: {self._service.slot.deadline:.0f} s is the limit here. "
+                f" The time was over: {self._service.slot.time_limit:.0f} s is the limit here. "
                 "Send those that were not reached again."
             )
-        lines += [f"{one.number}. {plain(one.title)}: {one.text}" for one in batch.outcomes]
+        lines += [
+            f"{one.number}. {escape_markdown(one.title)}: {one.text}" for one in batch.outcomes
+        ]
         return lines[0] + "\n\n" + "\n".join(lines[1:])
 
-    def _restore(self, wish: Wish, paths: list[str], names: list[str]) -> Updates:
-        """One picture after the other, until the job's end; an ``Outcome`` each."""
-        cancel = self._service.cancel(wish.ends)
+    def _restore_all(self, request: RestoreRequest, paths: list[str], names: list[str]) -> Updates:
+        """Restore one picture after the other, until the job's end; an ``Outcome`` each."""
+        cancel = self._service.cancel_token(request.deadline)
         total = len(paths)
         for number, (path, name) in enumerate(zip(paths, names, strict=True), 1):
             if cancel is not None and cancel.is_set():
                 return
-            head = f"Picture {number} of {_count(total)}"
+            head = f"Picture {number} of {_count_text(total)}"
             outcome = Outcome(number, name)
             try:
-                with tempfile.TemporaryDirectory(dir=wish.folder) as own:
-                    for update in restore(self._service, replace(wish, path=path, folder=own)):
-                        if isinstance(update.result, Restored):
-                            outcome = _kept(outcome, update.result, Path(wish.folder, name))
+                with tempfile.TemporaryDirectory(dir=request.folder) as own:
+                    one = replace(request, path=path, folder=own)
+                    for update in restore_image(self._service, one):
+                        if isinstance(update.result, RestoreResult):
+                            outcome = _finished(outcome, update.result, Path(request.folder, name))
                         else:
                             yield Update(f"{head}. {update.text}", number - 1, total)
             except Swin2SRError as error:
@@ -186,52 +199,51 @@ class Batching:
                     cut = replace(outcome, text="Begun, but not finished.", code="cut")
                     yield Update(f"{head} was not finished.", number - 1, total, cut)
                     return
-                outcome = replace(outcome, text=plain(str(error)), code=error.code)
+                outcome = replace(outcome, text=escape_markdown(str(error)), code=error.code)
             except Exception:  # noqa: BLE001 - logged there; the other pictures go on
-                outcome = replace(outcome, text=fault()[1], code="fault")
+                outcome = replace(outcome, text=log_fault()[1], code="fault")
             yield Update(f"{head} is done.", number, total, outcome)
 
-    def _seconds(self, wish: Wish, paths: list[str], names: list[str]) -> int:
-        """Seconds of a GPU to ask for."""
-        return gpu_seconds(self._service, wish.name, paths)
+    def _gpu_seconds(self, request: RestoreRequest, paths: list[str], names: list[str]) -> int:
+        return gpu_seconds(self._service, request.model, paths)
 
 
-def check(paths: Sequence[str]) -> int:
-    """The bytes of all pictures together, when they are not too many.
+def check_uploads(paths: Sequence[str]) -> int:
+    """Check uploads against the limits of a batch; returns the bytes of all together.
 
     Raises:
         ImageError: "empty", none; "too_many_bytes". JobError: "over_budget", too many files.
     """
     if not paths:
         raise ImageError("There are no pictures yet.", code="empty", remedy="Upload some.")
-    if len(paths) > MOST_FILES:
+    if len(paths) > FILE_LIMIT:
         raise JobError(
-            f"There are {len(paths)} files; {MOST_FILES} at a time is the limit here.",
+            f"There are {len(paths)} files; {FILE_LIMIT} at a time is the limit here.",
             code="over_budget",
             remedy="Send the others afterwards.",
         )
     size = sum(Path(path).stat().st_size for path in paths)
-    if size > MOST_BYTES:
+    if size > BYTE_LIMIT:
         raise ImageError(
-            f"The files have {size / 1e6:.1f} MB together; the limit is {MOST_BYTES / 1e6:.0f} MB.",
+            f"The files have {size / 1e6:.1f} MB together; the limit is {BYTE_LIMIT / 1e6:.0f} MB.",
             code="too_many_bytes",
             remedy="Send fewer at a time.",
         )
     return size
 
 
-def _kept(outcome: Outcome, made: Restored, target: Path) -> Outcome:
-    """The outcome of a finished picture, its file moved to where it stays."""
-    Path(made.after).replace(target)
-    report = made.report
+def _finished(outcome: Outcome, result: RestoreResult, target: Path) -> Outcome:
+    """Outcome of a finished picture, its file moved to where it stays."""
+    Path(result.after).replace(target)
+    report = result.report
     width, height = report.input_size
-    text = f"{width}x{height} to {pixels(report.output_size)} in {report.seconds:.1f} s."
-    notes = "".join(f" {plain(note)}" for note in report.notes)
+    text = f"{width}x{height} to {size_text(report.output_size)} in {report.seconds:.1f} s."
+    notes = "".join(f" {escape_markdown(note)}" for note in report.notes)
     return replace(outcome, text=text + notes, code="done", file=str(target))
 
 
-def _names(paths: Sequence[str], scale: int) -> list[str]:
-    """Names of the results, all different: two files of one name get numbers."""
+def _result_names(paths: Sequence[str], scale: int) -> list[str]:
+    """Names of the results, all different: files of one name get numbers."""
     names: list[str] = []
     for path in paths:
         name = output_name(Path(path).name, FAMILY, scale)
@@ -243,5 +255,5 @@ def _names(paths: Sequence[str], scale: int) -> list[str]:
     return names
 
 
-def _count(number: int) -> str:
+def _count_text(number: int) -> str:
     return "1 picture" if number == 1 else f"{number} pictures"

@@ -1,4 +1,4 @@
-"""What a comparison made: results with their scores, as captions, as tables, and close up."""
+"""Results of a comparison with their scores: as captions, as tables, and close up."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ import numpy as np
 from PIL import Image, ImageChops, ImageDraw
 
 from swin2sr import metrics, plots
-from swin2sr.demo.messages import pixels, plain
+from swin2sr.demo.messages import escape_markdown, size_text
 from swin2sr.errors import ConfigError, ImageError
 
 ORIGINAL = "original"
 REMARK = "Remark"
-SIDES = (16, 192)  # of a place that is looked at, in pixels of the results
-SHOWN = 384  # pixels a side that a place is enlarged to, at most
-OVERVIEW = (400, 800)  # pixels of the longer side, at least about and at most
-FRAME = "#E69F00"
+CLOSE_UP_SIDES = (16, 192)  # of a close-up, in pixels of the results
+CROP_SIDE = 384  # pixels that a crop is enlarged to, at most
+OVERVIEW_SIDES = (400, 800)  # pixels of the longer side, at least about and at most
+FRAME_COLOUR = "#E69F00"
 
 
 @dataclass(frozen=True)
-class Result:
-    """What one model made of the picture.
+class CompareResult:
+    """Result of one model, with its scores.
 
     Args:
         name: of the model.
@@ -52,87 +52,89 @@ class Comparison:
     Args:
         size: (width, height) of the results.
         original: PNG of what they are held against, where there is one.
-        asked: how many models were asked for.
+        requested: how many models were asked for.
         results: in the order in which they were made, also of models that could not be had.
-        protocol: how scores were taken; "" where there are none.
+        protocol: of the scores; "" where there are none.
         notes: what was done to the picture beforehand, for people.
     """
 
     size: tuple[int, int]
     original: str | None
-    asked: int
-    results: tuple[Result, ...]
+    requested: int
+    results: tuple[CompareResult, ...]
     protocol: str
     notes: tuple[str, ...]
 
     @property
     def is_complete(self) -> bool:
         """Whether every model has had its turn."""
-        return len(self.results) == self.asked
+        return len(self.results) == self.requested
 
     @property
-    def shown(self) -> tuple[Result, ...]:
-        """Those that have a picture."""
+    def with_files(self) -> tuple[CompareResult, ...]:
+        """Results that have a picture."""
         return tuple(result for result in self.results if result.file)
 
     def pictures(self) -> list[tuple[str, str]]:
-        """(file, caption) of the original and all results."""
+        """Pictures of the original and all results, as (file, caption)."""
         first = [(self.original, ORIGINAL)] if self.original else []
-        return first + [(str(result.file), _caption(result)) for result in self.shown]
+        return first + [(str(result.file), _caption(result)) for result in self.with_files]
 
     def error_maps(self) -> list[tuple[str, str]]:
-        """(file, caption) of all error maps."""
-        return [(one.errors, _caption(one)) for one in self.shown if one.errors]
+        """Error maps of all results, as (file, caption)."""
+        return [(one.errors, _caption(one)) for one in self.with_files if one.errors]
 
-    def moved(self, keep: Callable[[str], str]) -> Comparison:
-        """The same with its files at other places.
+    def move_files(self, move: Callable[[str], str]) -> Comparison:
+        """Move all files; returns the comparison with their new places.
 
         Args:
-            keep: given a file's path, returns the new one.
+            move: given a file's path, returns the new one.
         """
         results = (
             replace(
                 one,
-                file=one.file and keep(one.file),
-                errors=one.errors and keep(one.errors),
+                file=one.file and move(one.file),
+                errors=one.errors and move(one.errors),
             )
             for one in self.results
         )
-        return replace(self, original=self.original and keep(self.original), results=tuple(results))
+        return replace(self, original=self.original and move(self.original), results=tuple(results))
 
     def markdown(self, with_remarks: bool = True) -> str:
-        """A table of the results.
+        """Table of the results as Markdown.
 
         Args:
             with_remarks: whether it has a column for them, where there are any.
         """
-        heads, rows = self._cells(with_remarks)
+        heads, rows = self._table_cells(with_remarks)
         numbers = len(heads) - 1 - (heads[-1] == REMARK)
         lines = [heads, ["---", *["---:"] * numbers, "---"][: len(heads)], *rows]
-        return "\n".join("| " + " | ".join(map(plain, line)) + " |" for line in lines)
+        return "\n".join("| " + " | ".join(map(escape_markdown, line)) + " |" for line in lines)
 
     def csv(self) -> str:
-        """The same table for programs."""
-        heads, rows = self._cells()
+        """Table of the results as CSV, for programs."""
+        heads, rows = self._table_cells()
         file = io.StringIO()
         csv.writer(file, lineterminator="\n").writerows([heads, *rows])
         return file.getvalue()
 
-    def _cells(self, with_remarks: bool = True) -> tuple[list[str], list[list[str]]]:
+    def _table_cells(self, with_remarks: bool = True) -> tuple[list[str], list[list[str]]]:
         scored = ["PSNR Y (dB)", "SSIM Y"] if self.original else []
         remarked = with_remarks and any(one.remark for one in self.results)
         heads = ["Model", *scored, "Seconds", *([REMARK] if remarked else [])]
         rows = []
         for one in self.results:
-            scores = [_number(one.psnr, 2), _number(one.ssim, 4)] if self.original else []
+            scores = (
+                [_format_number(one.psnr, 2), _format_number(one.ssim, 4)] if self.original else []
+            )
             remark = [one.remark] if remarked else []
-            rows.append([one.name, *scores, _number(one.seconds, 2), *remark])
+            rows.append([one.name, *scores, _format_number(one.seconds, 2), *remark])
         return heads, rows
 
 
 @dataclass(frozen=True)
 class CloseUp:
-    """One place of all results.
+    """Close-up of one place of all results.
 
     Args:
         overview: the whole picture, in a size to point at, the place framed.
@@ -146,55 +148,57 @@ class CloseUp:
 
 
 def close_up(comparison: object, across: object, down: object, side: object) -> CloseUp:
-    """Look at one place of every result.
+    """Crop one place of every result and enlarge it.
 
     Args:
-        comparison: what was kept; anything else counts as nothing.
+        comparison: what the session has; anything but a ``Comparison`` counts as nothing.
         across, down: of the place's middle, in percent of the width and height.
         side: of the place, in pixels of the results.
     Raises:
         ImageError: "empty", nothing was compared; "expired", the files are gone.
         ConfigError: numbers outside what is offered.
     """
-    kept = _kept(comparison)
-    box = _box(kept.size, across, down, side)
-    crops = _crops(kept, box)
+    checked = _require_results(comparison)
+    box = _crop_box(checked.size, across, down, side)
+    crops = _crops(checked, box)
     wanted = crops.get(ORIGINAL)
-    factor = max(1, SHOWN // max(box[2] - box[0], box[3] - box[1]))
+    factor = max(1, CROP_SIDE // max(box[2] - box[0], box[3] - box[1]))
     enlarged = []
     for name, crop in crops.items():
         caption = name
         if wanted is not None and name != ORIGINAL:
             here = metrics.psnr(np.asarray(crop), np.asarray(wanted))
-            caption = f"{name}, {_number(here, 2)} dB here"
+            caption = f"{name}, {_format_number(here, 2)} dB here"
         enlarged.append((crop.resize((crop.width * factor, crop.height * factor), 0), caption))
     times = f"enlarged {factor} times without smoothing" if factor > 1 else "not enlarged"
     width, height = box[2] - box[0], box[3] - box[1]
-    text = f"{pixels((width, height))} from column {box[0]}, row {box[1]}, {times}."
-    return CloseUp(_overview(kept, box), enlarged, text)
+    text = f"{size_text((width, height))} from column {box[0]}, row {box[1]}, {times}."
+    return CloseUp(_overview(checked, box), enlarged, text)
 
 
-def figure(comparison: object, across: object, down: object, side: object) -> bytes:
-    """A place of every result as one figure, a PNG; with error maps where there is an original.
+def close_up_figure(comparison: object, across: object, down: object, side: object) -> bytes:
+    """Figure of one place of every result, a PNG; with error maps where there is an original.
 
     Args:
         comparison, across, down, side: as ``close_up``.
     Raises:
         As ``close_up``.
     """
-    kept = _kept(comparison)
-    crops = _crops(kept, _box(kept.size, across, down, side))
+    checked = _require_results(comparison)
+    crops = _crops(checked, _crop_box(checked.size, across, down, side))
     arrays = {name: np.asarray(crop) for name, crop in crops.items()}
     original = arrays.pop(ORIGINAL, None)
     if original is None:
         return plots.png(plots.picture_row(arrays, columns=len(arrays)))
-    scores = {name: _number(metrics.psnr(crop, original), 2) for name, crop in arrays.items()}
-    captions = {f"{name}\n{scores[name]} dB here": crop for name, crop in arrays.items()}
+    captions = {
+        f"{name}\n{_format_number(metrics.psnr(crop, original), 2)} dB here": crop
+        for name, crop in arrays.items()
+    }
     return plots.png(plots.close_ups(captions, original))
 
 
-def pointed_at(comparison: object, point: object) -> tuple[float, float]:
-    """Where in the overview somebody has pointed, in percent of the width and height.
+def click_position(comparison: object, point: object) -> tuple[float, float]:
+    """Position of a click in the overview, in percent of the width and height.
 
     Args:
         comparison: as ``close_up``.
@@ -202,27 +206,27 @@ def pointed_at(comparison: object, point: object) -> tuple[float, float]:
     Raises:
         As ``close_up``.
     """
-    width, height = _overview_size(_kept(comparison).size)
+    width, height = _overview_size(_require_results(comparison).size)
     if not isinstance(point, list | tuple) or len(point) != 2:
         raise ConfigError("A point is two numbers.")
-    x, y = (_within(value, 0, 1e6, "A point") for value in point)
+    x, y = (_check_range(value, 0, 1e6, "A point") for value in point)
     return round(min(100, 100 * x / width), 1), round(min(100, 100 * y / height), 1)
 
 
-def most_different(comparison: object, side: object) -> tuple[float, float]:
-    """The middle of the place where the results differ most, in percent of the width and height.
+def largest_difference(comparison: object, side: object) -> tuple[float, float]:
+    """Position where the results differ most, in percent of the width and height.
 
     Args:
         comparison, side: as ``close_up``.
     Raises:
         As ``close_up``.
     """
-    kept = _kept(comparison)
-    width, height = kept.size
-    step = max(1, int(_within(side, *SIDES, "The size")) // 4)
-    low = high = _open(str(kept.shown[0].file)).convert("L")
-    for result in kept.shown[1:]:
-        grey = _open(str(result.file)).convert("L")
+    checked = _require_results(comparison)
+    width, height = checked.size
+    step = max(1, int(_check_range(side, *CLOSE_UP_SIDES, "The size")) // 4)
+    low = high = _open_image(str(checked.with_files[0].file)).convert("L")
+    for result in checked.with_files[1:]:
+        grey = _open_image(str(result.file)).convert("L")
         low, high = ImageChops.darker(low, grey), ImageChops.lighter(high, grey)
     spread = np.asarray(ImageChops.difference(high, low).reduce(step), dtype=np.float64)
     # Windows of 4 x 4 of these cells, or what there is.
@@ -233,13 +237,13 @@ def most_different(comparison: object, side: object) -> tuple[float, float]:
     return round(min(100.0, across), 1), round(min(100.0, down), 1)
 
 
-def _kept(comparison: object) -> Comparison:
-    if not isinstance(comparison, Comparison) or not comparison.shown:
+def _require_results(comparison: object) -> Comparison:
+    if not isinstance(comparison, Comparison) or not comparison.with_files:
         raise ImageError("There are no results to look at yet.", code="empty")
     return comparison
 
 
-def _open(path: str) -> Image.Image:
+def _open_image(path: str) -> Image.Image:
     try:
         with Image.open(path, formats=("PNG",)) as image:
             image.load()
@@ -252,22 +256,22 @@ def _open(path: str) -> Image.Image:
         ) from error
 
 
-def _within(value: object, least: float, most: float, what: str) -> float:
+def _check_range(value: object, least: float, most: float, what: str) -> float:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not number or not least <= float(value) <= most:  # type: ignore[arg-type]
         raise ConfigError(f"{what} is a number from {least:g} to {most:g}.")
     return float(value)  # type: ignore[arg-type]
 
 
-def _box(
+def _crop_box(
     size: tuple[int, int], across: object, down: object, side: object
 ) -> tuple[int, int, int, int]:
-    """(left, top, right, bottom) of a place, moved to where it fits."""
-    wanted = int(_within(side, *SIDES, "The size"))
+    """Crop box (left, top, right, bottom), moved to where it fits."""
+    wanted = int(_check_range(side, *CLOSE_UP_SIDES, "The size"))
     spans = []
     for length, middle in zip(size, (across, down), strict=True):
         reach = min(wanted, length)
-        at = _within(middle, 0, 100, "A place") / 100 * length - reach / 2
+        at = _check_range(middle, 0, 100, "A place") / 100 * length - reach / 2
         start = min(max(0, round(at)), length - reach)
         spans.append((start, start + reach))
     (left, right), (top, bottom) = spans
@@ -275,42 +279,43 @@ def _box(
 
 
 def _crops(comparison: Comparison, box: tuple[int, int, int, int]) -> dict[str, Image.Image]:
-    """The place in the original, if there is one, and in all results, by name."""
+    """Crops of the original, if there is one, and of all results, by name."""
     files = {ORIGINAL: comparison.original} if comparison.original else {}
-    files |= {result.name: str(result.file) for result in comparison.shown}
-    return {name: _open(path).crop(box).convert("RGB") for name, path in files.items()}
+    files |= {result.name: str(result.file) for result in comparison.with_files}
+    return {name: _open_image(path).crop(box).convert("RGB") for name, path in files.items()}
 
 
 def _overview_size(size: tuple[int, int]) -> tuple[int, int]:
-    """(width, height): large pictures shrunk; small ones enlarged by whole factors, to be hit."""
-    least, most = OVERVIEW
+    """Size (width, height) of the overview: large pictures shrunk, small ones enlarged by whole
+    factors, so that a click hits a place."""
+    least, most = OVERVIEW_SIDES
     share = min(max(1, least // max(size)), most / max(size))
     return max(1, round(size[0] * share)), max(1, round(size[1] * share))
 
 
 def _overview(comparison: Comparison, box: tuple[int, int, int, int]) -> Image.Image:
     width, height = _overview_size(comparison.size)
-    path = comparison.original or str(comparison.shown[0].file)
-    image = _open(path).convert("RGB").resize((width, height), Image.Resampling.BOX)
+    path = comparison.original or str(comparison.with_files[0].file)
+    image = _open_image(path).convert("RGB").resize((width, height), Image.Resampling.BOX)
     left, right = (edge * width / comparison.size[0] for edge in (box[0], box[2]))
     top, bottom = (edge * height / comparison.size[1] for edge in (box[1], box[3]))
     frame = (left, top, max(left, right - 1), max(top, bottom - 1))
     draw = ImageDraw.Draw(image)
-    draw.rectangle(frame, outline=FRAME, width=max(2, min(width, height) // 100))
+    draw.rectangle(frame, outline=FRAME_COLOUR, width=max(2, min(width, height) // 100))
     return image
 
 
-def _caption(result: Result) -> str:
-    """Name and scores; a name that was made elsewhere is shown as text by whoever shows it."""
+def _caption(result: CompareResult) -> str:
+    """Caption of a result: name and scores, as plain text."""
     parts = [result.name]
     if result.psnr is not None:
-        parts.append(f"{_number(result.psnr, 2)} dB")
+        parts.append(f"{_format_number(result.psnr, 2)} dB")
     if result.ssim is not None:
-        parts.append(f"SSIM {_number(result.ssim, 4)}")
+        parts.append(f"SSIM {_format_number(result.ssim, 4)}")
     return ", ".join(parts)
 
 
-def _number(value: float | None, digits: int) -> str:
+def _format_number(value: float | None, digits: int) -> str:
     if value is None:
         return ""
     return "equal" if math.isinf(value) else f"{value:.{digits}f}"

@@ -1,4 +1,4 @@
-"""What looking inside has found: small enough to keep for a visitor, with its numbers and words."""
+"""Results of the inspect jobs, small enough to keep for a session, with numbers and words."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from swin2sr.demo.jobs.crop import Piece
-from swin2sr.demo.messages import pixels, plain
+from swin2sr.demo.jobs.crop import Crop
+from swin2sr.demo.messages import escape_markdown, size_text
 from swin2sr.errors import ConfigError
 
 MEAN, EVERY = "mean", "every"  # choices of heads that are no single head
 
 
 @dataclass(frozen=True)
-class Attended:
-    """Whom one pixel attends to.
+class AttentionResult:
+    """Attention of one pixel in every layer and head.
 
     Args:
         model: registry name.
-        piece: what was looked at.
-        picture: (H, W, 3) uint8, the piece.
+        crop: what was looked at.
+        picture: (H, W, 3) uint8, the crop.
         maps: (layers, heads, h, w) float32, the surroundings of the pixel; all beyond is 0.
-        corner: (x, y) in the piece where ``maps`` begins.
+        corner: (x, y) in the crop where ``maps`` begins.
         labels: of the layers.
         windows: (window, shift) of each layer, in pixels.
         distance, entropy: (layers, heads) float64, of ``inspect.pixel_statistics``.
@@ -34,7 +34,7 @@ class Attended:
     """
 
     model: str
-    piece: Piece
+    crop: Crop
     picture: np.ndarray
     maps: np.ndarray
     corner: tuple[int, int]
@@ -46,19 +46,19 @@ class Attended:
 
     @property
     def heads(self) -> int:
-        """How many heads each layer has."""
+        """Number of heads of each layer."""
         return int(self.maps.shape[1])
 
-    def over_piece(self, layers: slice = slice(None)) -> Tensor:
-        """The maps of some layers over the whole piece, (layers, heads, H, W)."""
+    def full_maps(self, layers: slice = slice(None)) -> Tensor:
+        """Maps of some layers over the whole crop, (layers, heads, H, W)."""
         chosen = torch.from_numpy(self.maps[layers])
-        full = chosen.new_zeros(*chosen.shape[:2], self.piece.height, self.piece.width)
+        full = chosen.new_zeros(*chosen.shape[:2], self.crop.height, self.crop.width)
         left, top = self.corner
         full[:, :, top : top + chosen.shape[2], left : left + chosen.shape[3]] = chosen
         return full
 
-    def block(self, number: Any) -> int:
-        """The index of a block that is asked for by its number from 1, checked.
+    def block_index(self, number: Any) -> int:
+        """Index of a block that is asked for by its number from 1, checked.
 
         Raises:
             ConfigError: the network has no such block.
@@ -68,7 +68,7 @@ class Attended:
             raise ConfigError(f"Block must be 1 to {count}, got {repr(number)[:20]}.")
         return int(number) - 1
 
-    def chosen(self, layer: int, heads: Any) -> dict[str, Tensor]:
+    def head_maps(self, layer: int, heads: Any) -> dict[str, Tensor]:
         """Maps of a layer by title.
 
         Args:
@@ -77,7 +77,7 @@ class Attended:
         Raises:
             ConfigError: another choice.
         """
-        (maps,) = self.over_piece(slice(layer, layer + 1))
+        (maps,) = self.full_maps(slice(layer, layer + 1))
         single = {f"head {number}": one for number, one in enumerate(maps, 1)}
         if heads == EVERY:
             return {"mean of heads": maps.mean(0), **single}
@@ -91,9 +91,9 @@ class Attended:
         return {title: single[title]}
 
     def numbers(self) -> dict[str, Any]:
-        """All of it that is a number, for programs."""
+        """Numbers of the result, for programs."""
         return {
-            **_where(self.model, self.piece),
+            **_crop_fields(self.model, self.crop),
             "blocks": list(self.labels),
             "windows": [list(one) for one in self.windows],
             "distance": np.round(self.distance, 4).tolist(),
@@ -101,13 +101,13 @@ class Attended:
         }
 
     def summary(self, layer: int) -> str:
-        """What a layer's attention is like, as Markdown."""
+        """Summary of a layer's attention, as Markdown."""
         window, shift = self.windows[layer]
         distance, entropy = self.distance[layer], self.entropy[layer]
         near, far = int(distance.argmin()), int(distance.argmax())
         shifted = f", shifted by {shift}" if shift else ", not shifted"
         return (
-            f"{_looked_at(self.model, self.piece)}\n\n"
+            f"{_subject_text(self.model, self.crop)}\n\n"
             f"**Block {layer + 1}** ({self.labels[layer]}; windows of {window}x{window} "
             f"pixels{shifted}): head {near + 1} looks nearest, {distance[near]:.1f} pixels away on "
             f"average, head {far + 1} farthest, {distance[far]:.1f}. The attention of all heads is "
@@ -116,41 +116,41 @@ class Attended:
 
 
 @dataclass(frozen=True)
-class States:
-    """What a network makes of a piece, from its first convolution to its end.
+class StatesResult:
+    """Hidden states of a network over a crop, from its first convolution to its end.
 
     Args:
         model: registry name.
-        piece: what was looked at.
+        crop: what was looked at.
         labels: of the depths.
         colours: (depth, H, W, 3) uint8, of ``inspect.pca_pictures``.
-        sizes: (depth, H, W, 3) uint8, of ``plots.norm_pictures``.
-        span: what the darkest and the brightest of ``sizes`` stand for.
-        channels: (depth, C) float32, of ``inspect.channel_norms``.
+        norms: (depth, H, W, 3) uint8, of ``plots.norm_pictures``.
+        norm_range: what the darkest and the brightest of ``norms`` stand for.
+        channel_norms: (depth, C) float32, of ``inspect.channel_norms``.
     """
 
     model: str
-    piece: Piece
+    crop: Crop
     labels: tuple[str, ...]
     colours: np.ndarray
-    sizes: np.ndarray
-    span: tuple[float, float]
-    channels: np.ndarray
+    norms: np.ndarray
+    norm_range: tuple[float, float]
+    channel_norms: np.ndarray
 
     def numbers(self) -> dict[str, Any]:
-        """All of it that is a number, for programs."""
+        """Numbers of the result, for programs."""
         return {
-            **_where(self.model, self.piece),
+            **_crop_fields(self.model, self.crop),
             "depths": list(self.labels),
-            "channel_norms": np.round(self.channels.astype(float), 5).tolist(),
+            "channel_norms": np.round(self.channel_norms.astype(float), 5).tolist(),
         }
 
     def summary(self) -> str:
-        """What the pictures show, as Markdown."""
-        first, last = (float(np.median(self.channels[depth])) for depth in (0, -1))
-        low, high = self.span
+        """Summary of the pictures, as Markdown."""
+        first, last = (float(np.median(self.channel_norms[depth])) for depth in (0, -1))
+        low, high = self.norm_range
         return (
-            f"{_looked_at(self.model, self.piece)}\n\nThe middle channel's size goes from "
+            f"{_subject_text(self.model, self.crop)}\n\nThe middle channel's size goes from "
             f"{first:.3g} after the first convolution to {last:.3g} at the end of the trunk. In "
             f"the pictures of sizes, black is {low:.3g} or less and the brightest {high:.3g} or "
             "more, at every depth (root mean square of a pixel's channels, logarithmic)."
@@ -158,91 +158,91 @@ class States:
 
 
 @dataclass(frozen=True)
-class Attributed:
-    """Which pixels of a piece a patch of one network's output comes from.
+class AttributionResult:
+    """Attribution of a patch of one network's output to the pixels of a crop.
 
     Args:
         model: registry name.
-        piece: what was looked at.
-        picture: (H, W, 3) uint8, the piece.
-        box: (x, y, side) of the patch, in pixels of the piece.
+        crop: what was looked at.
+        picture: (H, W, 3) uint8, the crop.
+        patch: (x, y, side) of the patch, in pixels of the crop.
         map: (H, W) float32 in 0..1.
-        index: diffusion index, 0..100.
+        diffusion_index: 0..100, of ``inspect.diffusion_index``.
         steps: of the path.
     """
 
     model: str
-    piece: Piece
+    crop: Crop
     picture: np.ndarray
-    box: tuple[int, int, int]
+    patch: tuple[int, int, int]
     map: np.ndarray
-    index: float
+    diffusion_index: float
     steps: int
 
     @property
-    def radius(self) -> float:
+    def mean_distance(self) -> float:
         """Mean distance in pixels of what is involved from the patch's middle, by strength."""
-        x, y, side = self.box
+        x, y, side = self.patch
         rows, columns = (np.arange(length) for length in self.map.shape)
         middle = (side - 1) / 2
         apart = np.hypot(rows[:, None] - y - middle, columns[None, :] - x - middle)
         return float((self.map * apart).sum() / max(float(self.map.sum()), 1e-30))
 
     def numbers(self) -> dict[str, Any]:
-        """All of it that is a number, for programs."""
+        """Numbers of the result, for programs."""
         return {
-            **_where(self.model, self.piece),
-            "box": list(self.box),
+            **_crop_fields(self.model, self.crop),
+            "box": list(self.patch),
             "steps": self.steps,
-            "diffusion_index": round(self.index, 3),
-            "mean_distance": round(self.radius, 3),
+            "diffusion_index": round(self.diffusion_index, 3),
+            "mean_distance": round(self.mean_distance, 3),
         }
 
 
-def attributions_summary(several: tuple[Attributed, ...]) -> str:
-    """What the maps of one patch show, as Markdown."""
+def attribution_summary(several: tuple[AttributionResult, ...]) -> str:
+    """Summary of the maps of one patch, as Markdown."""
     first = several[0]
-    x, y, side = first.box
+    x, y, side = first.patch
     lines = [
-        f"{_looked_at(first.model, first.piece)} The patch: {side}x{side} pixels from "
-        f"({first.piece.left + x}, {first.piece.top + y}), {first.steps} steps.",
+        f"{_subject_text(first.model, first.crop)} The patch: {side}x{side} pixels from "
+        f"({first.crop.left + x}, {first.crop.top + y}), {first.steps} steps.",
         *(
-            f"**{plain(one.model)}**: diffusion index **{one.index:.1f}**, involved pixels "
-            f"{one.radius:.1f} pixels from the patch's middle on average."
+            f"**{escape_markdown(one.model)}**: diffusion index **{one.diffusion_index:.1f}**, "
+            f"involved pixels {one.mean_distance:.1f} pixels from the patch's middle on average."
             for one in several
         ),
     ]
     lines.append(
-        "The higher the index, the more of the piece takes part. It depends on the piece's size: "
+        "The higher the index, the more of the crop takes part. It depends on the crop's size: "
         "only pieces of one size compare."
     )
     return "\n\n".join(lines)
 
 
-def _where(model: str, piece: Piece) -> dict[str, Any]:
+def _crop_fields(model: str, crop: Crop) -> dict[str, Any]:
     return {
         "model": model,
-        "picture": list(piece.whole),
-        "piece": [piece.left, piece.top, piece.width, piece.height],
-        "pixel": list(piece.place),
+        "picture": list(crop.image_size),
+        "crop": [crop.left, crop.top, crop.width, crop.height],
+        "pixel": list(crop.image_pixel),
     }
 
 
-def _looked_at(model: str, piece: Piece) -> str:
-    x, y = piece.place
-    return f"**{plain(model)}**, pixel ({x}, {y}), in {describe_piece(piece)}."
+def _subject_text(model: str, crop: Crop) -> str:
+    x, y = crop.image_pixel
+    return f"**{escape_markdown(model)}**, pixel ({x}, {y}), in {crop_text(crop)}."
 
 
-def describe_piece(piece: Piece) -> str:
-    """What is looked at, in words."""
-    if piece.is_whole:
-        return f"the whole picture of {pixels(piece.whole)}"
+def crop_text(crop: Crop) -> str:
+    """Crop in words."""
+    if crop.is_whole:
+        return f"the whole picture of {size_text(crop.image_size)}"
     return (
-        f"a piece of {pixels((piece.width, piece.height))} from ({piece.left}, {piece.top}) of "
-        f"your {pixels(piece.whole)}"
+        f"a crop of {size_text((crop.width, crop.height))} from ({crop.left}, {crop.top}) of "
+        f"your {size_text(crop.image_size)}"
     )
 
 
-def about_seconds(seconds: float) -> str:
-    """A time to wait, in words."""
+def seconds_text(seconds: float) -> str:
+    """Time to wait, in words."""
     return f"about {max(1, math.ceil(seconds))} s"

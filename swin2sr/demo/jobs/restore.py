@@ -1,4 +1,4 @@
-"""One picture restored: a file in, two files out, and what it will cost before that."""
+"""Restore job: one picture in, two files out, and a preview of the cost before that."""
 
 from __future__ import annotations
 
@@ -7,15 +7,22 @@ import tempfile
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
 from swin2sr import checkpoints, images
-from swin2sr.demo.jobs.example_cache import Kept
-from swin2sr.demo.messages import cost, guess, pixels, plain, standing, summary
-from swin2sr.demo.models import INCLUDED, describe, model_for
+from swin2sr.demo.jobs.example_cache import CacheKey, ExampleCache
+from swin2sr.demo.messages import (
+    cost_text,
+    escape_markdown,
+    progress_text,
+    report_text,
+    rough_estimate,
+    size_text,
+)
+from swin2sr.demo.models import DEFAULT_MODEL, describe_model, task_model
 from swin2sr.demo.queue import Job, Update, Updates
 from swin2sr.demo.service import LIMITS, Service
 from swin2sr.errors import ConfigError, ImageError, Swin2SRError
@@ -27,31 +34,31 @@ FAMILY = "swin2sr"  # in the names of results
 # What a lent GPU is asked for. None was at hand to measure, so both are on the safe side: too long
 # costs a visitor a later place in the queue, too short the job.
 GPU_START = 15.0  # seconds before its first tile
-GPU_RATE = 1e12  # multiplications a second
+GPU_RATE = 1e12  # MACs a second
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What one run over a picture needs to know; plain, as it may cross to another process.
+class RestoreRequest:
+    """Request to run a model over a picture; plain, as it may cross to another process.
 
     Args:
         path: of the picture.
-        name: of the model.
+        model: name in the registry.
         folder: where results go.
-        ends: of the job, on its clock.
+        deadline: of the job, on its clock.
         keep_metadata: keep the camera's data.
     """
 
     path: str
-    name: str
+    model: str
     folder: str
-    ends: float
+    deadline: float
     keep_metadata: bool = False
 
 
 @dataclass(frozen=True)
-class Restored:
-    """What restoring made.
+class RestoreResult:
+    """Files and report of a restored picture.
 
     Args:
         before, after: PNG files of the input enlarged the plain way (bicubic), and of the result.
@@ -63,18 +70,18 @@ class Restored:
     report: Report
 
 
-class Restoring:
-    """The action of the tab "Restore".
+class RestoreJob:
+    """Action of the tab "Restore".
 
     Args:
         service: where it runs.
-        examples: paths of pictures whose results are kept, for whoever asks for them again.
+        examples: paths of pictures whose results are cached, for whoever asks for them again.
     """
 
     def __init__(self, service: Service, examples: Iterable[str] = ()) -> None:
         self._service = service
-        self._kept = Kept(examples)
-        self._restored = service.on_gpu(self._restore, self._seconds)
+        self._examples = ExampleCache(examples)
+        self._network = service.on_gpu(partial(restore_image, service), self._gpu_seconds)
 
     def run(
         self, owner: str, path: str | None, task: str, quality: str, keep_metadata: bool = False
@@ -86,107 +93,112 @@ class Restoring:
             path: of the picture.
             task, quality: keys of ``TASKS`` and ``QUALITIES``.
             keep_metadata: keep the camera's data (never place, thumbnail or orientation).
-        Yields:
-            As ``Service.perform``; the result is ``Restored``. What is kept is there at once.
+        Returns:
+            Updates as of ``Service.perform``; the result is ``RestoreResult``. What is cached is
+            there at once.
         """
-        kept = found = None
+        key: CacheKey | None = None
         with suppress(ConfigError):  # a task that is not offered is for the job to tell
-            kept = self._kept.asked(path, model_for(task, quality), keep_metadata is True)
-            found = self._kept.find(kept)
-        if found is not None:
-            yield None
-            yield found
-            return
+            key = self._examples.key(path, task_model(task, quality), keep_metadata is True)
+        cached = self._examples.get(key)
+        if cached is not None:
+            return (update for update in (None, cached))
 
         def work(job: Job) -> Updates:
-            name = model_for(task, quality)
+            model = task_model(task, quality)
             if path is None:
                 raise ImageError(
                     "There is no picture yet.", code="empty", remedy="Upload or paste one."
                 )
-            yield from self._service.model(job, name)
+            yield from self._service.load_model(job, model)
             with tempfile.TemporaryDirectory(prefix=f"{FAMILY}-") as folder:
-                wish = Wish(path, name, folder, job.ends, keep_metadata is True)
-                with closing(self._restored(wish)) as updates:
+                request = RestoreRequest(path, model, folder, job.deadline, keep_metadata is True)
+                with closing(self._network(request)) as updates:
                     for update in updates:
                         if update.result is not None:
-                            job.facts.update(facts(update.result.report))
+                            self._finish(job, key, update)
                         yield update
 
-        with closing(self._service.perform(owner, work, "restore")) as updates:
-            for update in updates:
-                if kept is not None and update is not None and update.result is not None:
-                    self._kept.keep(kept, update)
-                yield update
+        return self._service.perform(owner, work, "restore")
 
-    def look(self, path: str | None, task: str, quality: str) -> str:
-        """The model that is meant and what a picture will cost, as far as known, as Markdown."""
+    def preview(self, path: str | None, task: str, quality: str) -> str:
+        """Preview of a job as Markdown: its model, and the cost as far as it is known."""
         lines = [""]
         try:
-            name = model_for(task, quality)
-            lines[0] = describe(name)
+            model = task_model(task, quality)
+            lines[0] = describe_model(model)
             if path is not None:
                 picture = images.decode(path, limits=LIMITS)
-                lines.append(self._cost(name, picture.size))
-                entry = checkpoints.find(name)
+                lines.append(self._cost(model, picture.size))
+                entry = checkpoints.find(model)
                 hint = advice(entry.task, picture.jpeg_quality) if entry else None
                 lines += [hint] if hint else []
         except Swin2SRError as error:
-            lines[1:] = [f"**{plain(str(error))}**"]
+            lines[1:] = [f"**{escape_markdown(str(error))}**"]
         return "\n\n".join(lines)
 
-    def _cost(self, name: str, size: tuple[int, int]) -> str:
+    def _cost(self, model: str, size: tuple[int, int]) -> str:
         service = self._service
-        upscaler, included = service.shelf.look(name), service.shelf.look(INCLUDED)
-        if service.lends or included is None:
-            return f"Your picture has {pixels(size)}."
+        upscaler, included = service.models.peek(model), service.models.peek(DEFAULT_MODEL)
+        if service.lends_gpu or included is None:
+            return f"Your picture has {size_text(size)}."
         if upscaler is None:
-            return guess(name, included, size)
-        return cost(upscaler, size, service.slot.deadline)
+            return rough_estimate(model, included, size)
+        return cost_text(upscaler, size, service.slot.time_limit)
 
-    def _restore(self, wish: Wish) -> Updates:
-        yield from restore(self._service, wish)
+    def _finish(self, job: Job, key: CacheKey | None, update: Update) -> None:
+        """Note what the log says of a result, and cache that of an example."""
+        report: Report = update.result.report
+        job.log_fields.update(
+            input_size=report.input_size,
+            output_size=report.output_size,
+            tiles=report.tiles,
+            precision=report.precision,
+        )
+        if key is not None:
+            self._examples.put(key, update)
 
-    def _seconds(self, wish: Wish) -> int:
-        """Seconds of a GPU to ask for."""
-        return gpu_seconds(self._service, wish.name, [wish.path])
+    def _gpu_seconds(self, request: RestoreRequest) -> int:
+        return gpu_seconds(self._service, request.model, [request.path])
 
 
-def restore(service: Service, wish: Wish) -> Updates:
+def restore_image(service: Service, request: RestoreRequest) -> Updates:
     """Run a model over a picture; write it, enlarged the plain way and by the model.
 
     Args:
         service: whose models.
-        wish: what to do.
+        request: what to do.
     Yields:
-        What it will cost, an ``Update`` a tile, and one with ``Restored``.
+        The cost, an ``Update`` a tile, and one with ``RestoreResult``.
     Raises:
         ImageError, JobError: as ``Upscaler.stream``; "over_budget" for time, too.
     """
-    upscaler = service.shelf.get(wish.name)
-    picture = images.decode(wish.path, limits=LIMITS, keep_metadata=wish.keep_metadata)
-    yield Update(cost(upscaler, picture.size, service.slot.deadline))
-    steps = upscaler.stream(picture, limits=LIMITS, cancel=service.cancel(wish.ends))
+    upscaler = service.models.get(request.model)
+    picture = images.decode(request.path, limits=LIMITS, keep_metadata=request.keep_metadata)
+    yield Update(cost_text(upscaler, picture.size, service.slot.time_limit))
+    cancel = service.cancel_token(request.deadline)
+    steps = upscaler.stream(picture, limits=LIMITS, cancel=cancel)
     next(steps)  # knows nothing yet, not even the number of tiles
     for step in steps:
         if step.picture is None or step.report is None:
-            yield Update(standing(step), step.done, step.total)
+            yield Update(progress_text(step), step.done, step.total)
             continue
-        before = Path(wish.folder, "before.png")
-        after = Path(wish.folder, images.output_name(Path(wish.path).name, FAMILY, upscaler.scale))
+        before = Path(request.folder, "before.png")
+        name = images.output_name(Path(request.path).name, FAMILY, upscaler.scale)
+        after = Path(request.folder, name)
         same_size = images.to_pil(picture).resize(step.picture.size, Image.Resampling.BICUBIC)
         same_size.save(before, compress_level=1)
         images.encode(step.picture, after, format="png")
-        result = Restored(str(before), str(after), step.report)
-        yield Update(summary(step.report), step.done, step.total, result)
+        result = RestoreResult(str(before), str(after), step.report)
+        yield Update(report_text(step.report), step.done, step.total, result)
 
 
-def gpu_seconds(service: Service, name: str, paths: Sequence[str]) -> int:
-    """How long a lent GPU will be needed, at most a job's time; short asks are served first.
+def gpu_seconds(service: Service, model: str, paths: Sequence[str]) -> int:
+    """Seconds to ask a lent GPU for, at most a job's time; short asks are served first.
 
     Args:
-        service: whose model and deadline.
-        name: of the model, loaded.
+        service: whose model and time limit.
+        model: name in the registry, loaded.
         paths: of the pictures; those that cannot be read cost nothing.
     """
     area = 0
@@ -194,15 +206,5 @@ def gpu_seconds(service: Service, name: str, paths: Sequence[str]) -> int:
         with suppress(Swin2SRError):
             width, height = images.decode(path, limits=LIMITS).size
             area += width * height
-    work = area * multiplications(service.shelf.get(name).config)
-    return math.ceil(min(service.slot.deadline, GPU_START + work / GPU_RATE))
-
-
-def facts(report: Report) -> dict[str, Any]:
-    """What the log says about a picture: sizes, tiles and number format, nothing of its content."""
-    return {
-        "input": report.input_size,
-        "output": report.output_size,
-        "tiles": report.tiles,
-        "precision": report.precision,
-    }
+    macs = area * multiplications(service.models.get(model).config)
+    return math.ceil(min(service.slot.time_limit, GPU_START + macs / GPU_RATE))

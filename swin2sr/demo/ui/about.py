@@ -1,4 +1,4 @@
-"""The tab "About": where the network comes from, what it cannot do, what becomes of pictures."""
+"""Tab "About": origin of the network, limits, privacy, licences, and scores."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import gradio as gr
 
 from swin2sr import checkpoints
 from swin2sr.demo import scores
-from swin2sr.demo.messages import plain
+from swin2sr.demo.messages import escape_markdown
 from swin2sr.demo.models import TASKS
-from swin2sr.demo.ui.files import KEPT_SECONDS
+from swin2sr.demo.ui.files import RETENTION_SECONDS
 
 NETWORK = """
 ## The network
@@ -33,10 +33,10 @@ LIMITS = """
 PRIVACY = f"""
 ## Your pictures
 
-Your pictures and their results are deleted from this server after {KEPT_SECONDS // 60} minutes, and
-used for nothing else; the download link ends then too. Results carry no place, and no camera data
-unless you ask for it. The log says how large a picture was and how long it took, not whose it was
-or what it showed.
+Your pictures and their results are deleted from this server after
+{RETENTION_SECONDS // 60} minutes, and used for nothing else; the download link ends then too.
+Results carry no place, and no camera data unless you ask for it. The log says how large a picture
+was and how long it took, not whose it was or what it showed.
 """
 LICENCES = """
 ## Licences
@@ -46,15 +46,15 @@ Code and included weights: Apache-2.0. The published weights are Apache-2.0, by 
 Examples: Eileen Collins (NASA, public domain), Chelsea (Stefan van der Walt, CC0), coffee (Rachel
 Michetti, CC0), Falcon 9 (SpaceX, public domain), all from scikit-image.
 """
-MEANS = (
+SCORES_NOTE = (
     "Means over whole sets by the evaluation suite of this project: PSNR in dB / SSIM, of the "
     "brightness (Y) or of the colours (RGB)."
 )
-NO_FIGURES = "Measured figures are not part of this installation."
+NO_SCORES = "Measured figures are not part of this installation."
 
 
 def build() -> None:
-    """Build it inside ``gr.Tab``."""
+    """Build the tab, inside ``gr.Tab``."""
     with gr.Row():
         with gr.Column():
             gr.Markdown(NETWORK)
@@ -62,15 +62,15 @@ def build() -> None:
         with gr.Column():
             gr.Markdown(PRIVACY)
             gr.Markdown(LICENCES)
-    gr.Markdown(f"## The models of this page\n\n{models()}")
-    gr.Markdown(f"## How good they are\n\n{results()}")
-    for name, section in scores.cards().items():
+    gr.Markdown(f"## The models of this page\n\n{models_text()}")
+    gr.Markdown(f"## How good they are\n\n{scores_text()}")
+    for name, section in scores.card_sections().items():
         with gr.Accordion(f"{name}, from its card", open=False):
             gr.Markdown(section)
 
 
-def models() -> str:
-    """The models of every task, as Markdown."""
+def models_text() -> str:
+    """Models of every task, as Markdown."""
     lines = []
     for task in TASKS.values():
         lines.append(f"- **{task.label}**")
@@ -80,14 +80,14 @@ def models() -> str:
                 origin = "included" if entry.source == "packaged" else "fetched on first use"
                 lines.append(
                     f"    - {name}, {entry.parameters / 1e6:.1f} million parameters, {origin}. "
-                    f"Trained on {plain(entry.trained_on)}. {entry.licence}."
+                    f"Trained on {escape_markdown(entry.trained_on)}. {entry.licence}."
                 )
     return "\n".join(lines)
 
 
-def results() -> str:
-    """What the evaluation suite measured, as Markdown."""
-    figures = scores.table(scores.measured())
-    if not figures:
-        return NO_FIGURES
-    return f"{MEANS}\n\n{figures}"
+def scores_text() -> str:
+    """Scores by the evaluation suite, as Markdown."""
+    table = scores.score_table(scores.read_scores())
+    if not table:
+        return NO_SCORES
+    return f"{SCORES_NOTE}\n\n{table}"

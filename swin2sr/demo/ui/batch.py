@@ -1,22 +1,22 @@
-"""The tab "Batch": many pictures in, a gallery and one zip out, each with its own outcome."""
+"""Tab "Batch": many pictures in, a gallery and one zip out, each with its own outcome."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache, partial
 from typing import Any
 
 import gradio as gr
 
-from swin2sr.demo.jobs.batch import MOST_BYTES, MOST_FILES, Batching
-from swin2sr.demo.messages import plain
-from swin2sr.demo.models import INCLUDED, describe
+from swin2sr.demo.jobs.batch import BYTE_LIMIT, FILE_LIMIT, BatchJob, BatchResult
+from swin2sr.demo.models import DEFAULT_MODEL, describe_model
 from swin2sr.demo.service import Service
-from swin2sr.demo.ui.components import LOOK, NETWORK, PRIVATE, choose_model, failure, owner
+from swin2sr.demo.ui.components import NETWORK, PREVIEW, PRIVATE, Relay, job_owner, task_inputs
 from swin2sr.demo.ui.files import SUFFIXES, uploaded_path
 
 
 class BatchTab:
-    """Build it inside ``gr.Tab``.
+    """Tab to be built inside ``gr.Tab``.
 
     Args:
         service: what does the work.
@@ -24,17 +24,21 @@ class BatchTab:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._batching = Batching(service)
+        self._job = BatchJob(service)
         with gr.Row():
             with gr.Column():
                 sources = gr.File(
-                    label=f"Your pictures: {MOST_FILES}, {MOST_BYTES // 10**6} MB at most",
+                    label=f"Your pictures: {FILE_LIMIT}, {BYTE_LIMIT // 10**6} MB at most",
                     file_count="multiple",
                     file_types=list(SUFFIXES),
                     height=260,
                 )
-                task, quality, keep = choose_model()
-                about = gr.Markdown(describe(INCLUDED), elem_id="batch-about", elem_classes="about")
+                task, quality, keep = task_inputs()
+                preview = gr.Markdown(
+                    describe_model(DEFAULT_MODEL),
+                    elem_id="batch-preview",
+                    elem_classes="job-preview",
+                )
                 with gr.Row():
                     go = gr.Button("Restore all", variant="primary", min_width=100)
                     halt = gr.Button("Stop", min_width=100)
@@ -57,11 +61,11 @@ class BatchTab:
                 )
         gr.on(
             [sources.change, task.change, quality.change],
-            self.look,
+            self.preview,
             [sources, task, quality],
-            about,
-            api_name="look_batch",
-            **LOOK,
+            preview,
+            api_name="preview_batch",
+            **PREVIEW,
         )
         run = go.click(
             self.batch,
@@ -71,7 +75,7 @@ class BatchTab:
             show_progress_on=self._gallery,
             **NETWORK,
         )
-        run.success(offer_archive, archive, archive, queue=False, **PRIVATE)
+        run.success(update_download, archive, archive, queue=False, **PRIVATE)
         # A running batch hands over what it has finished, so it must not be cancelled; one that
         # still waits in the queue has nothing, and is. (A State would change unnoticed.)
         idle = gr.Number(0, visible="hidden")
@@ -86,7 +90,7 @@ class BatchTab:
         keep_metadata: bool,
         request: gr.Request,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio is asked for it
-    ) -> Iterator[tuple[Any, Any, Any]]:
+    ) -> Iterator[tuple[Any, ...]]:
         """Enlarge or repair pictures one after the other; a bad one does not stop the others.
 
         Args:
@@ -98,35 +102,26 @@ class BatchTab:
             The results as PNG files, named for saving; a zip of them; and what became of each
             picture, as Markdown.
         """
-        same = gr.skip()
+        # Results are put into Gradio's cache as they are finished, each once.
+        keep = cache(self._gallery.move_resource_to_block_cache)
+        show = partial(self._show, keep)
+        relay = Relay(show, count=3, report=2, progress=progress, unit="pictures")
         paths = uploaded_paths(images)
-        shown: dict[str, str] = {}
-        begun = False
-        for update in self._batching.run(owner(request), paths, task, quality, keep_metadata):
-            if update is None:
-                yield (same, same, same) if begun else ([], None, same)
-                begun = True
-                continue
-            if update.failed:
-                yield same, same, f"**{plain(update.text)}**"
-                raise failure(update)
-            gallery, archive = same, same
-            if update.result is not None:
-                gallery = [
-                    (self._kept(shown, one.file), one.name)
-                    for one in update.result.outcomes
-                    if one.file
-                ]
-                if update.result.archive:
-                    archive = self._archive.move_resource_to_block_cache(update.result.archive)
-                elif update.result.ended:
-                    archive = None
-            progress((update.done, update.total or None), desc="Pictures", unit="pictures")
-            yield gallery, archive, update.text
+        yield [], None, gr.skip()  # of an earlier batch
+        for update in self._job.run(job_owner(request), paths, task, quality, keep_metadata):
+            yield relay.outputs(update)
+            relay.raise_failure(update)
 
-    def look(self, images: list[dict[str, Any]] | None, task: str, quality: str) -> str:
-        """What a job would take."""
-        return self._batching.look(uploaded_paths(images), task, quality)
+    def _show(self, keep: Callable[[str], Any], result: BatchResult, text: str) -> tuple[Any, ...]:
+        gallery = [(keep(one.file), one.name) for one in result.outcomes if one.file]
+        archive: Any = None if result.ended else gr.skip()
+        if result.archive:
+            archive = self._archive.move_resource_to_block_cache(result.archive)
+        return gallery, archive, text
+
+    def preview(self, images: list[dict[str, Any]] | None, task: str, quality: str) -> str:
+        """Preview of a job: its model and its limits."""
+        return self._job.preview(uploaded_paths(images), task, quality)
 
     def stop(self, idle: int, request: gr.Request) -> tuple[Any, int]:
         """Stop the visitor's batch where it is, and hand over what it has finished.
@@ -134,24 +129,18 @@ class BatchTab:
         Args:
             idle: how often this was asked while nothing ran; counts up then.
         """
-        if self._service.slot.stop(owner(request)):
+        if self._service.slot.stop(job_owner(request)):
             return "Stopping, and packing what is finished.", idle
         return gr.skip(), idle + 1
 
-    def _kept(self, shown: dict[str, str], file: str) -> str:
-        """The file in Gradio's cache, where it is deleted with time; each is copied once."""
-        if file not in shown:
-            shown[file] = str(self._gallery.move_resource_to_block_cache(file))
-        return shown[file]
 
-
-def offer_archive(file: str | None) -> Any:
-    """The download button, to be pressed when there is something to download."""
+def update_download(file: str | None) -> Any:
+    """Download button, to be pressed when there is something to download."""
     return gr.DownloadButton(interactive=file is not None)
 
 
 def uploaded_paths(payload: list[dict[str, Any]] | None) -> list[str]:
-    """The paths of files that a visitor has uploaded.
+    """Paths of files that a visitor has uploaded.
 
     Raises:
         gr.Error: one is none that was uploaded here, or it is no list of files.

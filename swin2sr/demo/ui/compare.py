@@ -1,9 +1,10 @@
-"""The tab "Compare": one picture through several models; results side by side and close up."""
+"""Tab "Compare": one picture through several models; results side by side and close up."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache, partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -12,53 +13,54 @@ import gradio as gr
 from PIL import Image
 
 from swin2sr.demo.jobs import compare_results
-from swin2sr.demo.jobs.compare import Comparing
-from swin2sr.demo.jobs.compare_request import QUALITIES, Trial
-from swin2sr.demo.jobs.compare_results import SIDES, Comparison
-from swin2sr.demo.messages import plain
-from swin2sr.demo.models import KINDS, label
+from swin2sr.demo.jobs.compare import CompareJob
+from swin2sr.demo.jobs.compare_request import JPEG_QUALITIES, CompareRequest
+from swin2sr.demo.jobs.compare_results import CLOSE_UP_SIDES, Comparison
+from swin2sr.demo.messages import escape_markdown
+from swin2sr.demo.models import COMPARE_TASKS, model_label
 from swin2sr.demo.service import Service
-from swin2sr.demo.ui.components import LOOK, NETWORK, PRIVATE, failure, owner
-from swin2sr.demo.ui.files import cached, small_photographs, uploaded_path
+from swin2sr.demo.ui.components import NETWORK, PREVIEW, PRIVATE, Relay, job_owner, stop_handler
+from swin2sr.demo.ui.files import cache_file, uploaded_path, write_examples
 from swin2sr.errors import Swin2SRError
 
-FIRST = "x2"
-TESTS = {
+FIRST_TASK = "x2"
+REFERENCE_LABELS = {
     "test": "Make a test of my picture",
     "given": "I have the original",
     "look": "Only look",
 }
-TEST_HELP = (
+REFERENCE_HELP = (
     "A test shrinks or compresses your picture as the papers do, restores it, and measures how "
     "near each model comes. With the original of a small picture you can measure, too."
 )
-ERRORS = "Black is equal to the original, yellow is wrong; the colours mean the same in all maps."
+ERROR_MAP_HELP = (
+    "Black is equal to the original, yellow is wrong; the colours mean the same in all maps."
+)
 STOPPED = "Stopped. What is finished stays."
-NOTHING = "When there are results, one place of all of them can be seen here from near."
+NO_RESULTS = "When there are results, one place of all of them can be seen here from near."
 # Natural proportions, captions below in whole; see the page's style.
 GALLERY: dict[str, Any] = {
     "format": "png",
     "height": "auto",
     "buttons": ["download", "fullscreen"],
-    "elem_classes": "beside",
+    "elem_classes": "side-by-side",
 }
 
 
 class CompareTab:
-    """Build it inside ``gr.Tab``.
+    """Tab to be built inside ``gr.Tab``.
 
     Args:
         service: what does the work.
     """
 
     def __init__(self, service: Service) -> None:
-        self._service = service
-        self._comparing = Comparing(service)
-        kept = gr.State()
+        self._job = CompareJob(service)
+        comparison = gr.State()
         with gr.Row():
             with gr.Column():
-                choices = self._choices()
-                about = gr.Markdown("Choose a picture.", elem_classes="about")
+                inputs = self._build_inputs()
+                preview = gr.Markdown("Choose a picture.", elem_classes="job-preview")
                 with gr.Row():
                     go = gr.Button("Compare", variant="primary", min_width=100)
                     halt = gr.Button("Stop", min_width=100)
@@ -67,32 +69,32 @@ class CompareTab:
                 report = gr.Markdown(
                     "The results will appear here.", elem_id="compare-report", elem_classes="report"
                 )
-        self._places(kept)
+        self._build_close_up(comparison)
         with gr.Accordion("Error maps", open=False):
-            gr.Markdown(ERRORS)
+            gr.Markdown(ERROR_MAP_HELP)
             maps = gr.Gallery(label="Errors of brightness", columns=4, **GALLERY)
         with gr.Accordion("Table to copy", open=False), gr.Row():
             copied: dict[str, Any] = {"lines": 5, "buttons": ["copy"], "interactive": False}
             markdown = gr.Textbox(label="As Markdown", **copied)
             table = gr.Textbox(label="As CSV", **copied)
         gr.on(
-            [choice.change for choice in choices],
-            self.look,
-            choices,
-            about,
-            api_name="look_compare",
-            **LOOK,
+            [one.change for one in inputs],
+            self.preview,
+            inputs,
+            preview,
+            api_name="preview_compare",
+            **PREVIEW,
         )
         run = go.click(
             self.compare,
-            choices,
-            [self._results, maps, markdown, table, report, kept],
+            inputs,
+            [self._results, maps, markdown, table, report, comparison],
             api_name="compare",
             show_progress_on=self._results,
             **NETWORK,
         )
         halt.click(
-            self.stop,
+            stop_handler(service, STOPPED),
             None,
             report,
             cancels=[run],
@@ -101,41 +103,44 @@ class CompareTab:
             **PRIVATE,
         )
 
-    def _choices(self) -> list[Any]:
-        """What goes in: picture, task, what to measure against, models."""
+    def _build_inputs(self) -> list[Any]:
+        """Build what goes in: picture, task, what to measure against, models."""
         source = gr.Image(
             label="Your picture", type="filepath", sources=["upload", "clipboard"], height=260
         )
         with tempfile.TemporaryDirectory() as folder:
-            gr.Examples(small_photographs(Path(folder)), source, label="Examples")
+            gr.Examples(write_examples(Path(folder)), source, label="Examples")
         task = gr.Radio(
-            [(one.label, name) for name, one in KINDS.items()], value=FIRST, label="Task"
+            [(one.label, name) for name, one in COMPARE_TASKS.items()],
+            value=FIRST_TASK,
+            label="Task",
         )
         test = gr.Radio(
-            [(text, name) for name, text in TESTS.items()],
+            [(text, name) for name, text in REFERENCE_LABELS.items()],
             value="test",
             label="Measure",
-            info=TEST_HELP,
+            info=REFERENCE_HELP,
         )
         with gr.Column(visible=False) as given:
             original = gr.Image(
                 label="The original", type="filepath", sources=["upload", "clipboard"], height=200
             )
         quality = gr.Slider(
-            *QUALITIES,
+            *JPEG_QUALITIES,
             10,
             step=1,
             label="JPEG quality of the test (papers: 10 to 40)",
             visible=False,
         )
         models = gr.CheckboxGroup(
-            [(label(name), name) for name in KINDS[FIRST].names],
-            value=KINDS[FIRST].included,
+            [(model_label(name), name) for name in COMPARE_TASKS[FIRST_TASK].names],
+            value=COMPARE_TASKS[FIRST_TASK].included,
             label="Models, in the order in which they run",
         )
         task.change(
             lambda name: gr.CheckboxGroup(
-                [(label(one), one) for one in KINDS[name].names], value=KINDS[name].included
+                [(model_label(one), one) for one in COMPARE_TASKS[name].names],
+                value=COMPARE_TASKS[name].included,
             ),
             task,
             models,
@@ -145,7 +150,7 @@ class CompareTab:
         gr.on(
             [task.change, test.change],
             lambda name, how: (
-                gr.Slider(visible=how == "test" and KINDS[name].jpeg),
+                gr.Slider(visible=how == "test" and COMPARE_TASKS[name].jpeg),
                 gr.Column(visible=how == "given"),
             ),
             [task, test],
@@ -155,9 +160,9 @@ class CompareTab:
         )
         return [source, task, test, models, quality, original]
 
-    def _places(self, kept: gr.State) -> None:
-        """One place of all results from near, and what moves it."""
-        with gr.Accordion("One place from near"), gr.Row(elem_id="compare-places"):
+    def _build_close_up(self, comparison: gr.State) -> None:
+        """Build the close-up of one place of all results, and what moves it."""
+        with gr.Accordion("One place from near"), gr.Row(elem_id="compare-close-up"):
             with gr.Column(scale=2):
                 overview = gr.Image(
                     label="Click where to look",
@@ -169,10 +174,12 @@ class CompareTab:
                 )
                 across = gr.Slider(0, 100, 50, step=0.5, label="Across, in percent")
                 down = gr.Slider(0, 100, 50, step=0.5, label="Down, in percent")
-                side = gr.Slider(*SIDES, 48, step=8, label="Size, in pixels of the result")
+                side = gr.Slider(*CLOSE_UP_SIDES, 48, step=8, label="Size, in pixels of the result")
                 most = gr.Button("Where the results differ most")
             with gr.Column(scale=3):
-                text = gr.Markdown(NOTHING, elem_id="compare-place", elem_classes="report")
+                text = gr.Markdown(
+                    NO_RESULTS, elem_id="compare-close-up-report", elem_classes="report"
+                )
                 crops = gr.Gallery(
                     label="The same place of each", columns=3, elem_id="compare-crops", **GALLERY
                 )
@@ -185,20 +192,32 @@ class CompareTab:
                         buttons=["download", "fullscreen"],
                         alt_text="This place in every result, and below each where it is wrong.",
                     )
-        place, seen = [across, down, side], [overview, crops, text]
-        moved = [across, down, *seen]
+        place, shown = [across, down, side], [overview, crops, text]
+        moved = [across, down, *shown]
         gr.on(
             [slider.input for slider in place],
             self.show,
-            [kept, *place],
-            seen,
-            api_name="show_place",
-            **LOOK,
+            [comparison, *place],
+            shown,
+            api_name="close_up",
+            **PREVIEW,
         )
-        overview.select(self.point, [kept, side], moved, api_name="point_place", **LOOK)
-        self._results.change(self.arrive, [kept, *place], moved, api_name="new_place", **LOOK)
-        most.click(self.seek, [kept, side], moved, api_name="seek_place", **LOOK)
-        draw.click(self.draw, [kept, *place], [figure, text], api_name="draw_place", **LOOK)
+        overview.select(
+            self.show_click, [comparison, side], moved, api_name="close_up_click", **PREVIEW
+        )
+        self._results.change(
+            self.show_new, [comparison, *place], moved, api_name="close_up_new", **PREVIEW
+        )
+        most.click(
+            self.show_difference,
+            [comparison, side],
+            moved,
+            api_name="close_up_difference",
+            **PREVIEW,
+        )
+        draw.click(
+            self.draw, [comparison, *place], [figure, text], api_name="close_up_figure", **PREVIEW
+        )
 
     def compare(
         self,
@@ -225,31 +244,21 @@ class CompareTab:
             PNG files with captions of the original and every result; error maps likewise; the
             table of PSNR, SSIM and seconds as Markdown and as CSV; and all of it in words.
         """
-        same = gr.skip()
-        trial = _trial(image, task, test, models, quality, original)
-        places: dict[str, str] = {}
+        wanted = _request(image, task, test, models, quality, original)
+        # Put into Gradio's cache by the component that was built here, as in "Restore"; each once.
+        move = cache(self._results.move_resource_to_block_cache)
+        relay = Relay(partial(self._show_results, move), count=6, report=4, progress=progress)
+        for update in self._job.run(job_owner(request), wanted):
+            yield relay.outputs(update)
+            relay.raise_failure(update)
 
-        def keep(path: str) -> str:
-            # Put into Gradio's cache by the component that was built here, as in "Restore".
-            if path not in places:
-                places[path] = self._results.move_resource_to_block_cache(path) or path
-            return places[path]
+    @staticmethod
+    def _show_results(move: Callable[[str], Any], result: Comparison, text: str) -> tuple[Any, ...]:
+        moved = result.move_files(lambda path: move(path) or path)
+        lists = moved.pictures(), moved.error_maps()
+        return *lists, moved.markdown(), moved.csv(), text, moved
 
-        for update in self._comparing.run(owner(request), trial):
-            if update is None:
-                yield (same,) * 6
-            elif update.failed:
-                yield *(same,) * 4, f"**{plain(update.text)}**", same
-                raise failure(update)
-            elif update.result is None:
-                progress((update.done, update.total or None), desc="Tiles", unit="tiles")
-                yield *(same,) * 4, update.text, same
-            else:
-                found: Comparison = update.result.moved(keep)
-                lists = found.pictures(), found.error_maps()
-                yield *lists, found.markdown(), found.csv(), update.text, found
-
-    def look(
+    def preview(
         self,
         image: dict[str, Any] | None,
         task: str,
@@ -258,66 +267,68 @@ class CompareTab:
         quality: float,
         original: dict[str, Any] | None,
     ) -> str:
-        """What a comparison would take."""
-        return self._comparing.look(_trial(image, task, test, models, quality, original))
+        """Preview of a comparison: its cost."""
+        return self._job.preview(_request(image, task, test, models, quality, original))
 
-    def stop(self, request: gr.Request) -> Any:
-        """Stop the visitor's comparison."""
-        return STOPPED if self._service.slot.stop(owner(request)) else gr.skip()
-
-    def show(self, kept: object, across: object, down: object, side: object) -> tuple[Any, ...]:
-        """A place from near, or why not."""
+    def show(
+        self, comparison: object, across: object, down: object, side: object
+    ) -> tuple[Any, ...]:
+        """Close-up of a place, or why there is none."""
         try:
-            seen = compare_results.close_up(kept, across, down, side)
+            found = compare_results.close_up(comparison, across, down, side)
         except Swin2SRError as error:
-            return gr.skip(), gr.skip(), plain(str(error))
-        crops = [(self._stored(image), caption) for image, caption in seen.crops]
-        return self._stored(seen.overview), crops, plain(seen.text)
+            return gr.skip(), gr.skip(), escape_markdown(str(error))
+        crops = [(self._cache_image(image), caption) for image, caption in found.crops]
+        return self._cache_image(found.overview), crops, escape_markdown(found.text)
 
-    def point(self, kept: object, side: object, event: gr.SelectData) -> tuple[Any, ...]:
-        """The place that was clicked."""
+    def show_click(self, comparison: object, side: object, event: gr.SelectData) -> tuple[Any, ...]:
+        """Close-up of the place that was clicked."""
         try:
-            across, down = compare_results.pointed_at(kept, event.index)
+            across, down = compare_results.click_position(comparison, event.index)
         except Swin2SRError as error:
-            return *(gr.skip(),) * 4, plain(str(error))
-        return across, down, *self.show(kept, across, down, side)
+            return *(gr.skip(),) * 4, escape_markdown(str(error))
+        return across, down, *self.show(comparison, across, down, side)
 
-    def seek(self, kept: object, side: object) -> tuple[Any, ...]:
-        """The place where the results differ most."""
+    def show_difference(self, comparison: object, side: object) -> tuple[Any, ...]:
+        """Close-up of the place where the results differ most."""
         try:
-            across, down = compare_results.most_different(kept, side)
+            across, down = compare_results.largest_difference(comparison, side)
         except Swin2SRError as error:
-            return *(gr.skip(),) * 4, plain(str(error))
-        return across, down, *self.show(kept, across, down, side)
+            return *(gr.skip(),) * 4, escape_markdown(str(error))
+        return across, down, *self.show(comparison, across, down, side)
 
-    def arrive(self, kept: object, across: object, down: object, side: object) -> tuple[Any, ...]:
-        """Results have come: as they come the same place, at the end where they differ most."""
-        if isinstance(kept, Comparison) and kept.is_complete:
-            return self.seek(kept, side)
-        return gr.skip(), gr.skip(), *self.show(kept, across, down, side)
+    def show_new(
+        self, comparison: object, across: object, down: object, side: object
+    ) -> tuple[Any, ...]:
+        """Close-up of new results: one place as they come, at the end where they differ most."""
+        if isinstance(comparison, Comparison) and comparison.is_complete:
+            return self.show_difference(comparison, side)
+        return gr.skip(), gr.skip(), *self.show(comparison, across, down, side)
 
-    def draw(self, kept: object, across: object, down: object, side: object) -> tuple[Any, Any]:
-        """A place as one figure, or why not."""
+    def draw(
+        self, comparison: object, across: object, down: object, side: object
+    ) -> tuple[Any, Any]:
+        """Figure of a place, or why there is none."""
         try:
-            drawn = compare_results.figure(kept, across, down, side)
+            drawn = compare_results.close_up_figure(comparison, across, down, side)
         except Swin2SRError as error:
-            return gr.skip(), plain(str(error))
-        return cached(self._results, drawn, "comparison.png"), gr.skip()
+            return gr.skip(), escape_markdown(str(error))
+        return cache_file(self._results, drawn, "comparison.png"), gr.skip()
 
-    def _stored(self, image: Image.Image) -> str:
+    def _cache_image(self, image: Image.Image) -> str:
         file = BytesIO()
         image.save(file, "PNG")
-        return cached(self._results, file.getvalue(), "place.png")
+        return cache_file(self._results, file.getvalue(), "place.png")
 
 
-def _trial(
+def _request(
     image: dict[str, Any] | None,
     task: str,
     test: str,
     models: list[str],
     quality: float,
     original: dict[str, Any] | None,
-) -> Trial:
-    """What was chosen; of an original only where one takes part."""
+) -> CompareRequest:
+    """Request of what was chosen; with an original only where one takes part."""
     given = uploaded_path(original) if test == "given" else None
-    return Trial(uploaded_path(image), task, test, models, quality, given)
+    return CompareRequest(uploaded_path(image), task, test, models, quality, given)

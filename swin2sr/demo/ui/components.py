@@ -1,15 +1,19 @@
-"""Settings of the page's events, and how an action's failure is told."""
+"""Parts that tabs share: event settings, relay of job updates, Stop, errors, choice of a model."""
 
 from __future__ import annotations
 
 import html
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
+from swin2sr.demo.messages import escape_markdown
 from swin2sr.demo.models import QUALITIES, TASKS
 from swin2sr.demo.queue import Update
 from swin2sr.demo.service import Service
+from swin2sr.errors import Swin2SRError
 
 # Small things of the page's own; no part of the API. Private is not protected: anybody may call.
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
@@ -23,57 +27,102 @@ NETWORK: dict[str, Any] = {
     "trigger_mode": "once",
 }
 # Decodes a picture and runs no network: through the queue, in a place of its own.
-LOOK: dict[str, Any] = {
+PREVIEW: dict[str, Any] = {
     "preprocess": False,
-    "concurrency_id": "look",
+    "concurrency_id": "preview",
     "trigger_mode": "always_last",
     **PRIVATE,
 }
+FIRST_TASK = "sharpen-x2"
 
 
-def owner(request: gr.Request) -> str:
-    """Whose job it is: the visitor's session, which may also stop it."""
+@dataclass(frozen=True)
+class Relay:
+    """Relay of a job's updates to the outputs of a tab; every tab's loop over a job is
+
+        for update in job.run(...):
+            yield relay.outputs(update)
+            relay.raise_failure(update)
+
+    Args:
+        show: values of all outputs for a result and the text that comes with it.
+        count: of outputs.
+        report: index of the output that shows texts.
+        progress: the event's progress bar.
+        unit: of its steps, in the plural.
+    """
+
+    show: Callable[[Any, str], tuple[Any, ...]]
+    count: int
+    report: int
+    progress: gr.Progress
+    unit: str = "tiles"
+
+    def outputs(self, update: Update | None) -> tuple[Any, ...]:
+        """Values of all outputs after an update."""
+        if update is not None and update.result is not None:
+            return self.show(update.result, update.text)
+        values = [gr.skip()] * self.count
+        if update is not None:
+            values[self.report] = update.text
+            if update.failed:
+                values[self.report] = f"**{escape_markdown(update.text)}**"
+            else:
+                steps = (update.done, update.total or None)
+                self.progress(steps, desc=self.unit.capitalize(), unit=self.unit)
+        return tuple(values)
+
+    @staticmethod
+    def raise_failure(update: Update | None) -> None:
+        """Raise a failed update as an error, once the report has shown it."""
+        if update is not None and update.failed:
+            raise error_toast(update.text)
+
+
+def error_toast(error: Swin2SRError | str) -> gr.Error:
+    """Error that Gradio shows in a corner of the page and sends to programs."""
+    return gr.Error(html.escape(str(error), quote=False), print_exception=False)
+
+
+def job_owner(request: gr.Request) -> str:
+    """Owner of a job: the visitor's session, which may also stop it."""
     return request.session_hash or ""
 
 
-def failure(update: Update) -> gr.Error:
-    """A failed update, as what Gradio shows in a corner and sends to programs."""
-    return gr.Error(html.escape(update.text, quote=False), print_exception=False)
+def stop_handler(service: Service, stopped: str = "Stopped.") -> Callable[[gr.Request], Any]:
+    """Handler of a Stop button; beside it stands ``cancels=[...]`` for jobs that still wait.
 
-
-def stopper(service: Service) -> Any:
-    """What a Stop button calls; beside it stands ``cancels=[...]`` for jobs that still wait."""
+    Args:
+        service: where the job runs.
+        stopped: what the report says then.
+    """
 
     def stop(request: gr.Request) -> Any:
-        running = service.slot.stop(owner(request))
-        return "Stopped." if running else gr.skip()
+        return stopped if service.slot.stop(job_owner(request)) else gr.skip()
 
     return stop
 
 
-FIRST = "sharpen-x2"
-
-
-def choose_model() -> tuple[gr.Radio, gr.Radio, gr.Checkbox]:
-    """The task, the quality (shown where the task has several), and whether to keep metadata."""
+def task_inputs() -> tuple[gr.Radio, gr.Radio, gr.Checkbox]:
+    """Inputs of Restore and Batch: task, quality (where the task has several), keep metadata."""
     with gr.Group():
         task = gr.Radio(
-            [(one.label, name) for name, one in TASKS.items()], value=FIRST, label="What to do"
+            [(one.label, name) for name, one in TASKS.items()], value=FIRST_TASK, label="What to do"
         )
-        quality = gr.Radio(qualities(FIRST), value="fast", label="Model")
+        quality = gr.Radio(task_qualities(FIRST_TASK), value="fast", label="Model")
         keep = gr.Checkbox(False, label="Keep the camera's data in the file (never the place)")
-    task.change(offer, [task, quality], quality, queue=False, **PRIVATE)
+    task.change(update_quality, [task, quality], quality, queue=False, **PRIVATE)
     return task, quality, keep
 
 
-def qualities(task: str) -> list[tuple[str, str]]:
-    """(label, key) of the qualities a task has."""
+def task_qualities(task: str) -> list[tuple[str, str]]:
+    """Qualities of a task, as (label, key)."""
     return [(label, key) for key, label in QUALITIES.items() if key in TASKS[task].models]
 
 
-def offer(task: str, quality: str) -> gr.Radio:
-    """The choice of models for a task; the quality stays where the task has it."""
-    choices = qualities(task)
+def update_quality(task: str, quality: str) -> gr.Radio:
+    """Choices of quality for a task; the chosen one stays where the task has it."""
+    choices = task_qualities(task)
     keys = [key for _, key in choices]
     return gr.Radio(
         choices=choices,

@@ -1,4 +1,4 @@
-"""Files between visitors and the page: what they sent, what they may try, how long it is kept."""
+"""Files between visitors and the page: uploads, examples, and the cache of what is sent back."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 from PIL import Image
 
-from swin2sr.demo.models import TASKS, included
+from swin2sr.demo.models import TASKS, packaged_models
 from swin2sr.errors import ConfigError
 from swin2sr.images.degradations import Jpeg
 from swin2sr.images.samples import photograph
 
-KEPT_SECONDS = 600  # pictures of visitors and results
-EXAMPLES = ("astronaut", "chelsea", "coffee", "rocket")
+RETENTION_SECONDS = 600  # of pictures of visitors and results
+EXAMPLE_NAMES = ("astronaut", "chelsea", "coffee", "rocket")
 EXAMPLE_HEIGHT = 160
 # By task: photograph, height in pixels, and the JPEG quality it is saved with, if any.
-TASK_PICTURES = {
+TASK_EXAMPLES = {
     "sharpen-x2": ("chelsea", 160, None),
     "sharpen-x4": ("astronaut", 120, None),
     "compressed-x4": ("coffee", 120, 30),
@@ -30,7 +30,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 
 
 def uploaded_path(payload: dict[str, Any] | None) -> str | None:
-    """The path of a file that a visitor has uploaded; decoding it is for the job to do.
+    """Path of a file that a visitor has uploaded; decoding it is for the job to do.
 
     Args:
         payload: what the visitor's browser, or whoever else, says the picture is.
@@ -47,10 +47,10 @@ def uploaded_path(payload: dict[str, Any] | None) -> str | None:
     raise gr.Error("Please upload the image.", print_exception=False)
 
 
-def small_photographs(folder: Path) -> list[str]:
-    """Photographs, shrunk as the networks expect; returns their paths in ``folder``."""
+def write_examples(folder: Path) -> list[str]:
+    """Write photographs, shrunk as the networks expect; returns their paths in ``folder``."""
     paths = []
-    for name in EXAMPLES:
+    for name in EXAMPLE_NAMES:
         with suppress(ConfigError):  # a scikit-image without its pictures
             path = folder / f"{name}.png"
             Image.fromarray(photograph(name, height=EXAMPLE_HEIGHT)).save(path)
@@ -58,8 +58,8 @@ def small_photographs(folder: Path) -> list[str]:
     return paths
 
 
-def task_pictures(folder: Path) -> dict[str, str]:
-    """A picture for each task that an included model does, in the state that the task is for.
+def write_task_examples(folder: Path) -> dict[str, str]:
+    """Write a picture for each task that a packaged model does, in the state that it is for.
 
     Args:
         folder: where they are written.
@@ -67,8 +67,8 @@ def task_pictures(folder: Path) -> dict[str, str]:
         Their paths, and the keys of their tasks.
     """
     pictures = {}
-    for task, (name, height, quality) in TASK_PICTURES.items():
-        if not any(one in included() for one in TASKS[task].models.values()):
+    for task, (name, height, quality) in TASK_EXAMPLES.items():
+        if not any(one in packaged_models() for one in TASKS[task].models.values()):
             continue
         with suppress(ConfigError):  # as above
             small = photograph(name, height=height)
@@ -81,7 +81,7 @@ def task_pictures(folder: Path) -> dict[str, str]:
     return pictures
 
 
-def cached(component: gr.components.Component, data: bytes, name: str) -> str:
+def cache_file(component: gr.components.Component, data: bytes, name: str) -> str:
     """Put a file where Gradio serves it from, and deletes it in time; returns its path.
 
     Args:

@@ -1,4 +1,4 @@
-"""The tab "Look inside": one picture, one pixel, and what the network does with it."""
+"""Tab "Look inside": one picture, one pixel, and what the network does with it."""
 
 from __future__ import annotations
 
@@ -9,71 +9,71 @@ import numpy as np
 
 from swin2sr import plots
 from swin2sr.demo.jobs import inspect_figures
-from swin2sr.demo.jobs.crop import Piece, one_of
-from swin2sr.demo.jobs.inspect import BOXES, Looking, configuration, layer_windows
-from swin2sr.demo.jobs.inspect_results import describe_piece
-from swin2sr.demo.messages import plain
+from swin2sr.demo.jobs.crop import Crop, check_choice
+from swin2sr.demo.jobs.inspect import PATCH_SIDES, InspectJob, layer_windows, model_config
+from swin2sr.demo.jobs.inspect_results import crop_text
+from swin2sr.demo.messages import escape_markdown
 from swin2sr.demo.service import Service
-from swin2sr.demo.ui.components import LOOK, PRIVATE
-from swin2sr.demo.ui.files import cached, uploaded_path
+from swin2sr.demo.ui.components import PREVIEW, PRIVATE, error_toast
+from swin2sr.demo.ui.files import cache_file, uploaded_path
 from swin2sr.demo.ui.inspect_attention import AttentionSection
 from swin2sr.demo.ui.inspect_attribution import AttributionSection
-from swin2sr.demo.ui.inspect_inputs import choose_subject, figure, refusal
+from swin2sr.demo.ui.inspect_inputs import build_inputs, figure
 from swin2sr.demo.ui.inspect_states import StatesSection
 from swin2sr.errors import Swin2SRError
 
 
-class InsideTab:
-    """Build it inside ``gr.Tab``.
+class InspectTab:
+    """Tab to be built inside ``gr.Tab``.
 
     Args:
         service: what does the work.
     """
 
     def __init__(self, service: Service) -> None:
-        self._looking = looking = Looking(service)
+        self._job = job = InspectJob(service)
         with gr.Row():
             with gr.Column(scale=2, min_width=300):
-                subject = choose_subject()
-                about = gr.Markdown(
-                    "Choose a picture.", elem_id="inside-about", elem_classes="about"
+                inputs = build_inputs()
+                preview = gr.Markdown(
+                    "Choose a picture.", elem_id="inspect-preview", elem_classes="job-preview"
                 )
                 self._whole, self._framed = figure(
-                    "Which piece of it is looked at",
-                    "Your whole picture, the piece that is looked at framed",
+                    "Which crop of it is looked at",
+                    "Your whole picture, the crop that is looked at framed",
                     click=True,
                     visible=False,
                 )
             with gr.Column(scale=5, min_width=300), gr.Tabs():
                 with gr.Tab("Attention"):
-                    self._attention = AttentionSection(service, looking, subject)
+                    self._attention = AttentionSection(service, job, inputs)
                 with gr.Tab("States"):
-                    StatesSection(service, looking, subject)
+                    StatesSection(service, job, inputs)
                 with gr.Tab("Attribution"):
-                    self._attribution = AttributionSection(service, looking, subject)
-        drawn = [self._attention.block, self._attribution.box]
-        asked = [*subject.asked, *drawn, *subject.pixel]
+                    self._attribution = AttributionSection(service, job, inputs)
+        drawn = [self._attention.block, self._attribution.patch_side]
+        previewed = [*inputs.required, *drawn, *inputs.pixel]
         views = [self._attention.view, self._attribution.view]
-        looked = [about, self._framed, self._whole, *views, subject.seen]
-        chosen: dict[str, Any] = {"outputs": [subject.x, subject.y], "queue": False, **PRIVATE}
-        subject.source.select(self.pick, None, api_name="pick_pixel", **chosen)
-        # A number that nobody has set comes as 0 from the browser: before a new picture is looked
-        # at, its pixel is unset.
-        emptied = subject.source.change(lambda: (None, None), None, **chosen)
-        emptied.then(self.look, asked, looked, api_name="look_at_new", **LOOK)
+        outputs = [preview, self._framed, self._whole, *views, inputs.crop]
+        pixel: dict[str, Any] = {"outputs": [inputs.x, inputs.y], "queue": False, **PRIVATE}
+        inputs.source.select(self.pick, None, api_name="pick_pixel", **pixel)
+        # A number that nobody has set comes as 0 from the browser: before the preview of a new
+        # picture, its pixel is unset.
+        emptied = inputs.source.change(lambda: (None, None), None, **pixel)
+        emptied.then(self.preview, previewed, outputs, api_name="preview_new_image", **PREVIEW)
         gr.on(
-            [one.change for one in asked if one is not subject.source],
-            self.look,
-            asked,
-            looked,
-            api_name="look_inside",
-            **LOOK,
+            [one.change for one in previewed if one is not inputs.source],
+            self.preview,
+            previewed,
+            outputs,
+            api_name="preview_inspect",
+            **PREVIEW,
         )
         self._attribution.view.select(
-            self._attention.pick, [subject.seen], api_name="pick_on_patch", **chosen
+            self._attention.pick, [inputs.crop], api_name="pick_on_patch", **pixel
         )
 
-    def look(
+    def preview(
         self,
         image: dict[str, Any] | None,
         model: str,
@@ -83,44 +83,42 @@ class InsideTab:
         x: float | None,
         y: float | None,
     ) -> tuple[Any, ...]:
-        """What would be looked at: in words, framed in the picture, and to click on."""
+        """Preview of the crop: in words, framed in the picture, and to click on."""
         path = uploaded_path(image)
         nothing = (gr.Column(visible=False), None, None, None, None)
         if path is None:
             return "Choose a picture.", *nothing
         try:
-            piece, pixels = self._looking.piece(path, model, x, y, side)
-            windows = layer_windows(configuration(model))
-            patch = piece.box(one_of(box, BOXES, "patch"))
+            crop, pixels = self._job.crop(path, model, x, y, side)
+            windows = layer_windows(model_config(model))
+            patch = crop.patch_box(check_choice(box, PATCH_SIDES, "patch"))
         except Swin2SRError as error:
-            return f"**{plain(str(error))}**", *nothing
-        part = piece.cut(pixels)
+            return f"**{escape_markdown(str(error))}**", *nothing
+        cut = crop.cut(pixels)
         is_block = block in range(1, len(windows) + 1)
-        view = inspect_figures.piece_view(
-            piece, part, windows[int(block) - 1] if is_block else None
-        )
-        framed = inspect_figures.piece_view(piece, part, box=patch)
+        view = inspect_figures.crop_view(crop, cut, windows[int(block) - 1] if is_block else None)
+        framed = inspect_figures.crop_view(crop, cut, box=patch)
         return (
-            f"Looked at is {describe_piece(piece)}, at pixel {piece.place}.",
-            gr.Column(visible=not piece.is_whole),
-            self._frame(pixels, piece),
-            cached(self._attention.view, view, "piece.png"),
-            cached(self._attribution.view, framed, "patch.png"),
-            piece,
+            f"Looked at is {crop_text(crop)}, at pixel {crop.image_pixel}.",
+            gr.Column(visible=not crop.is_whole),
+            self._frame(pixels, crop),
+            cache_file(self._attention.view, view, "crop.png"),
+            cache_file(self._attribution.view, framed, "patch.png"),
+            crop,
         )
 
-    def _frame(self, pixels: np.ndarray, piece: Piece) -> str | None:
-        """The whole picture with the piece framed, where the piece is not all of it."""
-        if piece.is_whole:
+    def _frame(self, pixels: np.ndarray, crop: Crop) -> str | None:
+        """Draw the whole picture with the crop framed, where the crop is not all of it."""
+        if crop.is_whole:
             return None
-        frame = plots.framed(pixels, (piece.left, piece.top, piece.width, piece.height))
-        return cached(self._whole, frame, "whole.png")
+        frame = plots.framed(pixels, (crop.left, crop.top, crop.width, crop.height))
+        return cache_file(self._whole, frame, "whole.png")
 
     def pick(self, event: gr.SelectData) -> tuple[int, int]:
-        """The pixel under a click on the picture itself, which the browser tells."""
+        """Pixel under a click on the picture itself, which the browser tells."""
         place = event.index
         if not (isinstance(place, list | tuple) and len(place) == 2):
-            raise refusal("Click on the picture.")
+            raise error_toast("Click on the picture.")
         if not all(type(at) in (int, float) and 0 <= at < 2**31 for at in place):
-            raise refusal("Click on the picture.")
+            raise error_toast("Click on the picture.")
         return int(place[0]), int(place[1])

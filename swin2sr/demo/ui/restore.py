@@ -1,4 +1,4 @@
-"""The tab "Restore": one picture enlarged or repaired, watched, compared, downloaded."""
+"""Tab "Restore": one picture enlarged or repaired, watched, compared, downloaded."""
 
 from __future__ import annotations
 
@@ -9,25 +9,24 @@ from typing import Any
 
 import gradio as gr
 
-from swin2sr.demo.jobs.restore import Restoring
-from swin2sr.demo.messages import plain
-from swin2sr.demo.models import INCLUDED, describe
+from swin2sr.demo.jobs.restore import RestoreJob, RestoreResult
+from swin2sr.demo.models import DEFAULT_MODEL, describe_model
 from swin2sr.demo.service import Service
 from swin2sr.demo.ui.components import (
-    LOOK,
     NETWORK,
+    PREVIEW,
     PRIVATE,
-    choose_model,
-    failure,
-    offer,
-    owner,
-    stopper,
+    Relay,
+    job_owner,
+    stop_handler,
+    task_inputs,
+    update_quality,
 )
-from swin2sr.demo.ui.files import task_pictures, uploaded_path
+from swin2sr.demo.ui.files import uploaded_path, write_task_examples
 
 
 class RestoreTab:
-    """Build it inside ``gr.Tab``.
+    """Tab to be built inside ``gr.Tab``.
 
     Args:
         service: what does the work.
@@ -35,42 +34,44 @@ class RestoreTab:
 
     def __init__(self, service: Service) -> None:
         with tempfile.TemporaryDirectory() as folder, gr.Row():
-            self._examples = task_pictures(Path(folder))
-            self._restoring = Restoring(service, self._examples)
+            self._examples = write_task_examples(Path(folder))
+            self._job = RestoreJob(service, self._examples)
             with gr.Column():
-                choices, go, halt = self._choices()
+                inputs, go, halt = self._build_inputs()
             with gr.Column():
-                self._results(choices, go, halt, stopper(service))
+                self._build_outputs(inputs, go, halt, stop_handler(service))
 
-    def _choices(self) -> tuple[list[gr.components.Component], gr.Button, gr.Button]:
-        """What goes in: picture, task and model; what they mean; the two buttons."""
+    def _build_inputs(self) -> tuple[list[gr.components.Component], gr.Button, gr.Button]:
+        """Build what goes in: picture, task and model; the preview; the two buttons."""
         source = gr.Image(
             label="Your picture", type="filepath", sources=["upload", "clipboard"], height=240
         )
         examples = gr.Examples(list(self._examples), source, label="Examples, each with its task")
-        task, quality, keep = choose_model()
+        task, quality, keep = task_inputs()
         # The task of the example that was chosen; its result comes with it.
         self._chosen = examples.load_input_event.success(
-            self.choose, examples.dataset, [task, quality], queue=False, **PRIVATE
+            self.choose_example, examples.dataset, [task, quality], queue=False, **PRIVATE
         )
-        about = gr.Markdown(describe(INCLUDED), elem_id="restore-about", elem_classes="about")
+        preview = gr.Markdown(
+            describe_model(DEFAULT_MODEL), elem_id="restore-preview", elem_classes="job-preview"
+        )
         with gr.Row():
             go = gr.Button("Restore", variant="primary", min_width=100)
             halt = gr.Button("Stop", min_width=100)
         gr.on(
             [source.change, task.change, quality.change],
-            self.look,
+            self.preview,
             [source, task, quality],
-            about,
-            api_name="look",
-            **LOOK,
+            preview,
+            api_name="preview",
+            **PREVIEW,
         )
         return [source, task, quality, keep], go, halt
 
-    def _results(
-        self, choices: list[gr.components.Component], go: gr.Button, halt: gr.Button, stop: Any
+    def _build_outputs(
+        self, inputs: list[gr.components.Component], go: gr.Button, halt: gr.Button, stop: Any
     ) -> None:
-        """What comes out: before and after, the report, the file; and what makes it come."""
+        """Build what comes out: before and after, report, file; and the events that run the job."""
         # Inside its borders the frame is 438 px high. A picture that may be higher is cropped, and
         # the framework puts before and after at different heights.
         self._result = gr.ImageSlider(
@@ -83,8 +84,8 @@ class RestoreTab:
         download = gr.DownloadButton("Download PNG", interactive=False, elem_id="restore-download")
         outputs = [self._result, download, report]
         runs = [
-            self._run(choices, outputs, go.click, api_name="restore"),
-            self._run(choices, outputs, self._chosen.success, api_visibility="private"),
+            self._run(inputs, outputs, go.click, api_name="restore"),
+            self._run(inputs, outputs, self._chosen.success, api_visibility="private"),
         ]
         for run in runs:
             run.success(
@@ -120,7 +121,7 @@ class RestoreTab:
         keep_metadata: bool,
         request: gr.Request,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio is asked for it
-    ) -> Iterator[tuple[Any, Any, Any]]:
+    ) -> Iterator[tuple[Any, ...]]:
         """Enlarge or repair one picture.
 
         Args:
@@ -132,29 +133,24 @@ class RestoreTab:
             Two PNG files: the picture enlarged the plain way (bicubic), and the result; the
             result once more, named for saving; and what was done, as Markdown.
         """
-        same = gr.skip()
+        relay = Relay(self._show, count=3, report=2, progress=progress)
         path = uploaded_path(image)
-        for update in self._restoring.run(owner(request), path, task, quality, keep_metadata):
-            if update is None:
-                yield same, same, same
-            elif update.failed:
-                yield same, same, f"**{plain(update.text)}**"
-                raise failure(update)
-            elif update.result is None:
-                progress((update.done, update.total or None), desc="Tiles", unit="tiles")
-                yield same, same, update.text
-            else:
-                # Put into Gradio's cache by the component that was built here: files that those of
-                # a session put there are not deleted with time.
-                keep = self._result.move_resource_to_block_cache
-                before, after = keep(update.result.before), keep(update.result.after)
-                yield (before, after), after, update.text
+        for update in self._job.run(job_owner(request), path, task, quality, keep_metadata):
+            yield relay.outputs(update)
+            relay.raise_failure(update)
 
-    def choose(self, example: tuple[int, Any]) -> tuple[str, gr.Radio]:
-        """The task that an example is for, and its models."""
+    def _show(self, result: RestoreResult, text: str) -> tuple[Any, ...]:
+        # Put into Gradio's cache by the component that was built here: files that those of a
+        # session put there are not deleted with time.
+        keep = self._result.move_resource_to_block_cache
+        before, after = keep(result.before), keep(result.after)
+        return (before, after), after, text
+
+    def choose_example(self, example: tuple[int, Any]) -> tuple[str, gr.Radio]:
+        """Choose the task that an example is for; returns it and its qualities."""
         task = list(self._examples.values())[example[0]]
-        return task, offer(task, "fast")
+        return task, update_quality(task, "fast")
 
-    def look(self, image: dict[str, Any] | None, task: str, quality: str) -> str:
-        """What a job would take."""
-        return self._restoring.look(uploaded_path(image), task, quality)
+    def preview(self, image: dict[str, Any] | None, task: str, quality: str) -> str:
+        """Preview of a job: its model and its cost."""
+        return self._job.preview(uploaded_path(image), task, quality)

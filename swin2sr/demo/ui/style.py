@@ -1,4 +1,4 @@
-"""How the page looks, and what it needs to be used by keyboard and read out."""
+"""Style of the page, and a script for those who use it by keyboard or have it read out."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ SYSTEM_FONTS = ["ui-sans-serif", "system-ui", "sans-serif"]
 FIXED_FONTS = ["ui-monospace", "Consolas", "monospace"]
 
 CSS = """
-.about, .report { min-height: 3em; }
-.about p, .report p, #footer p { margin: 0 0 .4em; }
+.job-preview, .report { min-height: 3em; }
+.job-preview p, .report p, #footer p { margin: 0 0 .4em; }
 #footer { font-size: .85em; }
 .caption p { margin: 0; font-weight: 600; }
 .prose h1 { margin-bottom: .2em; }
@@ -30,16 +30,16 @@ CSS = """
 /* A link's size and arrow in the list of files, faint in the dark. */
 .file-preview a { color: var(--body-text-color) !important; }
 /* Results beside each other: whole, with whole captions below, and two in a row on a phone. */
-.beside { min-height: 12em; }
-.beside .grid-wrap { min-height: 0; max-height: none; }
-.beside .grid-container { padding-top: 1.8em; }
-.beside .thumbnail-lg { aspect-ratio: auto; height: auto; }
-.beside .thumbnail-lg > img { height: auto; }
-.beside .caption-label { position: static; max-width: none; white-space: normal; }
+.side-by-side { min-height: 12em; }
+.side-by-side .grid-wrap { min-height: 0; max-height: none; }
+.side-by-side .grid-container { padding-top: 1.8em; }
+.side-by-side .thumbnail-lg { aspect-ratio: auto; height: auto; }
+.side-by-side .thumbnail-lg > img { height: auto; }
+.side-by-side .caption-label { position: static; max-width: none; white-space: normal; }
 #compare-crops img { image-rendering: pixelated; }
 @media (max-width: 640px) {
     .report th, .report td { white-space: normal; overflow-wrap: normal; padding: .3em .5em; }
-    .beside .grid-container { grid-template-columns: repeat(2, minmax(0, 1fr)); }
+    .side-by-side .grid-container { grid-template-columns: repeat(2, minmax(0, 1fr)); }
 }
 /* A control inside a button confuses those who cannot see it: the one for a file opens all the
    same, the one for more files is given up (take the files out, and choose anew). */
@@ -49,7 +49,7 @@ button input[type=file], button.icon-button:has(button) { display: none; }
 # What the framework has no argument for: changes of reports are read out, and small pictures that
 # are buttons have names that hold what they show. Tabs that have not been opened have no elements
 # yet, hence the observer.
-PREPARE = """() => {
+ACCESSIBILITY_SCRIPT = """() => {
     const name = (button, text) => {
         if (text && button.getAttribute('aria-label') !== text)
             button.setAttribute('aria-label', text);
@@ -99,11 +99,11 @@ PREPARE = """() => {
 
 
 def theme() -> gr.themes.Base:
-    """Black on white and white on near-black, with fonts that are on the visitor's machine."""
-    plain = gr.themes.Monochrome(
+    """Theme of black on white and white on near-black, with fonts of the visitor's machine."""
+    base = gr.themes.Monochrome(
         spacing_size="md", radius_size="sm", font=SYSTEM_FONTS, font_mono=FIXED_FONTS
     )
-    return plain.set(
+    return base.set(
         block_border_width="1px",
         button_border_width="1px",
         button_primary_background_fill_dark="*neutral_100",
