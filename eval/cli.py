@@ -10,12 +10,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
 
-from swin2sr.cli.console import Console, as_failure, printable
+from swin2sr.console import Console, Parser, run_command
 
 PROGRAM = "python -m eval"
-INTERRUPTED = 130
 MOST_LISTED = 20  # failures
 
 
@@ -31,39 +29,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     command: Callable[[argparse.Namespace, Console], int] = options.command
-    return guarded(
+    return run_command(
         lambda console: command(options, console),
-        "Interrupted. What is finished is kept; the same command goes on from there.",
+        interrupted="Interrupted. What is finished is kept; the same command goes on from there.",
     )
 
 
-def guarded(work: Callable[[Console], int], interrupted: str = "Interrupted.") -> int:
-    """Do the work of a command: whatever goes wrong becomes one line and an exit code.
-
-    Args:
-        work: gets the console, returns the exit code. interrupted: what to say after Ctrl-C.
-    """
-    console = Console()
-    try:
-        return work(console)
-    except KeyboardInterrupt:
-        console.tell(interrupted)
-        return INTERRUPTED
-    except Exception as error:  # noqa: BLE001 - a user never sees a traceback
-        failure = as_failure(error)
-        console.tell(f"error: {failure}")
-        return failure.exit_code
-
-
-class _Parser(argparse.ArgumentParser):
-    """A parser whose complaints are printable whatever the words were."""
-
-    def error(self, message: str) -> NoReturn:
-        super().error(printable(message))
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog=PROGRAM, description="Put restoration models beside each other.")
+    parser = Parser(prog=PROGRAM, description="Put restoration models beside each other.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_run(commands.add_parser("run", help="measure models on sets"))
     _add_report(commands.add_parser("report", help="tables, comparisons and plots of runs"))

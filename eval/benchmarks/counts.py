@@ -25,10 +25,9 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 from eval.benchmarks import networks
 from eval.benchmarks.networks import OURS
 from eval.benchmarks.output import here, save
-from eval.cli import guarded
 from swin2sr.checkpoints.expected_shapes import count_parameters
-from swin2sr.cli.console import Console
 from swin2sr.config import RestorationConfig
+from swin2sr.console import Console, run_command
 from swin2sr.inference.tiling import round_up
 
 OUTPUT = (1280, 720)  # width and height of the output that papers count for
@@ -115,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--models", nargs="+", default=[networks.ALL], help="[%(default)s]")
     parser.add_argument("--out", type=Path, help="folder for counts.json and counts.md")
     options = parser.parse_args(arguments)
-    return guarded(lambda console: _main(options, console))
+    return run_command(lambda console: _main(options, console))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from eval.run.profile import Cost, measured
-from swin2sr.cli.console import as_failure
+from swin2sr.console import as_failure
 from swin2sr.errors import JobError, Swin2SRError
 
 Job = TypeVar("Job")

@@ -25,10 +25,9 @@ from eval.benchmarks import networks
 from eval.benchmarks.networks import OURS
 from eval.benchmarks.output import PRECISIONS, Cap, exponent, here, save
 from eval.benchmarks.process import Work, Worker
-from eval.cli import guarded
 from eval.report import plots
-from swin2sr.cli.console import Console
 from swin2sr.config import RestorationConfig
+from swin2sr.console import Console, run_command
 from swin2sr.errors import Swin2SRError
 from swin2sr.filesystem import write_bytes
 from swin2sr.inference.hardware import prepare_process
@@ -195,7 +194,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--most-seconds", type=float, default=60.0, help="of one run [%(default)s]")
     add("--out", type=Path, help="folder for scaling.json, scaling.md and two plots")
     options = parser.parse_args(arguments)
-    return guarded(lambda console: _main(options, console))
+    return run_command(lambda console: _main(options, console))
 
 
 if __name__ == "__main__":

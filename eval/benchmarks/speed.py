@@ -27,9 +27,8 @@ from eval.benchmarks import networks
 from eval.benchmarks.networks import OURS, PEER
 from eval.benchmarks.output import PRECISIONS, Cap, here, save
 from eval.benchmarks.process import Work, Worker
-from eval.cli import guarded
-from swin2sr.cli.console import Console
 from swin2sr.config import RestorationConfig
+from swin2sr.console import Console, run_command
 from swin2sr.inference.hardware import available_cores, prepare_process
 
 COLUMNS = "| model | side | library | precision | s | us/px | x faster | MB | max diff | PSNR dB |"
@@ -198,7 +197,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--most-seconds", type=float, default=60.0, help="of one run [%(default)s]")
     add("--out", type=Path, help="folder for speed.json and speed.md")
     options = parser.parse_args(arguments)
-    return guarded(lambda console: _main(options, console))
+    return run_command(lambda console: _main(options, console))
 
 
 if __name__ == "__main__":

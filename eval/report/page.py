@@ -26,7 +26,7 @@ from eval.run.protocol import headline
 from eval.run.rows import Cell
 from eval.run.saved_images import safe
 from eval.sets.datasets import SAMPLE
-from swin2sr.cli.console import Console
+from swin2sr.console import Console
 from swin2sr.errors import ConfigError, OutputError
 from swin2sr.filesystem import write_bytes
 from swin2sr.plots import png

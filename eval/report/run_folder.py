@@ -14,7 +14,7 @@ from eval.run import manifest
 from eval.run.means import Mean, degradation_order, in_order, means
 from eval.run.protocol import Protocol, headline
 from eval.run.rows import Cell, Row, read
-from swin2sr.cli.console import Console
+from swin2sr.console import Console
 from swin2sr.errors import ConfigError
 
 Task = tuple[int, str]  # scale and degradation

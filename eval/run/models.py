@@ -16,7 +16,7 @@ import numpy as np
 
 from swin2sr import checkpoints
 from swin2sr.checkpoints.expected_shapes import count_parameters
-from swin2sr.cli.console import printable
+from swin2sr.console import printable
 from swin2sr.errors import ConfigError, WeightsError
 from swin2sr.images.resize import BASELINES, INPUT, enlarge
 from swin2sr.inference.upscaler import Upscaler

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from swin2sr.cli.console import Console
+from swin2sr.console import Console
+from swin2sr.inference.estimate import duration
 
 _WIDTH = 24
 
@@ -46,10 +47,3 @@ class Bar:
             return ""
         each = (self._clock() - self._start) / self._done
         return f", {duration(each * (self._total - self._done))} left"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them: "40 s", "12 min", "3.5 h"."""
-    if seconds < 100:
-        return f"{max(1, round(seconds))} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

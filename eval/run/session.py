@@ -52,7 +52,7 @@ from eval.run.rows import Cell, Journal, Row, merge, read, rounded
 from eval.sets import datasets
 from eval.sets.datasets import Benchmark, Pair
 from eval.sets.degradations import Degradation, usual
-from swin2sr.cli.console import Console, as_failure
+from swin2sr.console import Console, as_failure
 from swin2sr.errors import ConfigError, OutputError
 from swin2sr.filesystem import lock_folder
 from swin2sr.inference.hardware import available_cores, prepare_process

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from swin2sr.cli.console import printable
+from swin2sr.console import printable
 from swin2sr.errors import ConfigError, ImageError
 from swin2sr.images.resize import BORDERS, imresize
 from swin2sr.images.samples import photograph_file

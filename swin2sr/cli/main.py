@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from swin2sr.cli.console import Console, as_failure, printable
 from swin2sr.cli.paths import (
     FORMATS,
     check_target,
@@ -24,6 +23,7 @@ from swin2sr.cli.paths import (
     output_kind,
     prepare_output,
 )
+from swin2sr.console import INTERRUPTED, Console, Parser, as_failure, run_command
 from swin2sr.errors import OutputError, Swin2SRError
 from swin2sr.training.cli import add_arguments
 
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from swin2sr.inference.upscaler import Report, Upscaler
 
 PROGRAM = "swin2sr"
-INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,25 +44,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: from the argument parser, for --help, --version and wrong usage (code 2).
     """
-    console = Console()
-    try:
+
+    def command(console: Console) -> int:
         options = _parser().parse_args(arguments)
-        command: Callable[[argparse.Namespace, Console], int] = options.command
-        return command(options, console)
-    except KeyboardInterrupt:
-        console.tell("Interrupted.")
-        return INTERRUPTED
-    except Exception as error:  # noqa: BLE001 - a user never sees a traceback
-        failure = as_failure(error)
-        console.tell(f"{PROGRAM}: {failure}")
-        return failure.exit_code
+        work: Callable[[argparse.Namespace, Console], int] = options.command
+        return work(options, console)
 
-
-class _Parser(argparse.ArgumentParser):
-    """Argument parser whose complaints are printable whatever the words were."""
-
-    def error(self, message: str) -> NoReturn:
-        super().error(printable(message))
+    return run_command(command, prefix=PROGRAM)
 
 
 class _Version(argparse.Action):
@@ -77,7 +64,7 @@ class _Version(argparse.Action):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog=PROGRAM, description="Super-resolution and JPEG restoration.")
+    parser = Parser(prog=PROGRAM, description="Super-resolution and JPEG restoration.")
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_upscale(commands)

@@ -210,5 +210,8 @@ def _gigabytes(count: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds, in words."""
-    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{max(1, round(seconds))} s"
+    """Duration in words: "45 s", "12 min", "3 h 05 min"."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02} min"

@@ -2,40 +2,26 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 
-from swin2sr.errors import Swin2SRError
+from swin2sr.console import Console, Parser, run_command
 from swin2sr.training.cli import add_arguments, run
-
-INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train, or go on with training; returns the exit code, as ``swin2sr.cli`` has them."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m swin2sr.training",
         description="Train a network from a folder of images. Run it again to go on after a stop.",
     )
     add_arguments(parser)
-    try:
-        return run(parser.parse_args(arguments), _say, _tell, lambda line: None)
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except Swin2SRError as error:
-        _tell(f"error: {error}")
-        return error.exit_code
+    options = parser.parse_args(arguments)
 
+    def command(console: Console) -> int:
+        return run(options, console.say, console.tell, console.progress)
 
-def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
-
-
-def _tell(line: str) -> None:
-    sys.stderr.write(line + "\n")
-    sys.stderr.flush()
+    return run_command(command)
 
 
 if __name__ == "__main__":

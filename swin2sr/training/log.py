@@ -59,11 +59,3 @@ def draw(log: Path, name: str) -> None:
     from swin2sr.plots import png, training_curves
 
     write_bytes(log.with_name(CURVES), png(training_curves({name: log})))
-
-
-def duration(seconds: float) -> str:
-    """In words: "45 s", "12 min", "3 h 05 min"."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02} min"

@@ -25,6 +25,7 @@ from torch import nn
 from swin2sr.checkpoints import package
 from swin2sr.errors import ConfigError, JobError, OutputError, Swin2SRError
 from swin2sr.filesystem import lock_folder
+from swin2sr.inference.estimate import duration
 from swin2sr.training import log
 from swin2sr.training.data import Pairs, compressed, find_images, read_images, split
 from swin2sr.training.distributed import Rank, init_distributed
@@ -289,7 +290,7 @@ class _Clock:
             self.after_first = time.monotonic()
             return ""
         speed = (time.monotonic() - self.after_first) / (step - self.begun_at - 1)
-        return f"  {speed:.3f} s/step  {log.duration(speed * (recipe.steps - step))} left"
+        return f"  {speed:.3f} s/step  {duration(speed * (recipe.steps - step))} left"
 
 
 class Interrupts:

@@ -144,7 +144,7 @@ def test_json_reports_each_picture(
 def test_progress_shows_pictures_and_tiles(
     run: Run, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tests.cli.test_console import Terminal  # the same stand-in
+    from tests.test_console import Terminal  # the same stand-in
 
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setattr(sys, "stderr", terminal := Terminal())

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from eval.cli import main
-from eval.run.progress import Bar, duration
-from swin2sr.cli.console import Console
-from tests.cli.test_console import Terminal  # the same stand-in
+from eval.run.progress import Bar
+from swin2sr.console import Console
+from tests.test_console import Terminal  # the same stand-in
 
 
 @pytest.mark.parametrize(
@@ -89,10 +89,3 @@ def test_the_bar_is_for_terminals(
     monkeypatch.setattr(sys, "stderr", terminal)
     Bar(Console(), 4).working_on("baby")
     assert "0/4  baby" in terminal.getvalue()
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"), [(0.2, "1 s"), (42, "42 s"), (600, "10 min"), (9000, "2.5 h")]
-)
-def test_durations_are_as_people_say_them(seconds: float, words: str) -> None:
-    assert duration(seconds) == words

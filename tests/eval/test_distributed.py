@@ -17,7 +17,7 @@ from eval.run.plan import Plan, Request
 from eval.run.protocol import Scores
 from eval.run.rows import Cell, Journal, Row
 from eval.run.session import _Session
-from swin2sr.cli.console import Console
+from swin2sr.console import Console
 from tests.eval.conftest import smooth, write
 from tests.training.test_distributed import Two
 

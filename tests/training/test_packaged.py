@@ -17,7 +17,7 @@ from eval.run.protocol import headline
 from eval.run.session import run
 from swin2sr import Upscaler, checkpoints
 from swin2sr.checkpoints.registry import WEIGHTS_FOLDER
-from swin2sr.cli.console import Console
+from swin2sr.console import Console
 from swin2sr.images.degradations import Bicubic, Jpeg
 from swin2sr.images.resize import imresize
 from swin2sr.inspect import hidden_states

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swin2sr.cli.console import Console, as_failure, printable
+from swin2sr.console import INTERRUPTED, Console, Parser, as_failure, printable, run_command
 from swin2sr.errors import ConfigError, JobError
 
 
@@ -106,3 +106,27 @@ def test_unexpected_failures_say_where() -> None:
 
 def test_memory_failures_are_job_errors() -> None:
     assert isinstance(as_failure(MemoryError()), JobError)
+
+
+def test_a_command_ends_in_an_exit_code_and_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    def fails(error: BaseException) -> int:
+        return run_command(lambda console: raised(error), prefix="tool", interrupted="Stopped.")
+
+    def raised(error: BaseException) -> int:
+        raise error
+
+    assert run_command(lambda console: 7) == 7
+    assert fails(ConfigError("No.", remedy="Yes.")) == 2
+    assert fails(ZeroDivisionError("by zero")) == 1
+    assert fails(KeyboardInterrupt()) == INTERRUPTED
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "tool: No. Yes."
+    assert lines[1].startswith("tool: Unexpected ZeroDivisionError in test_console.py:")
+    assert lines[2:] == ["Stopped."]
+
+
+def test_io_09_wrong_usage_is_printable(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        Parser(prog="tool").parse_args(["\x1b[2J"])
+    assert ended.value.code == 2
+    assert "\x1b" not in capsys.readouterr().err

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from swin2sr.errors import JobError, Swin2SRError
 
+INTERRUPTED = 130  # exit code after Ctrl-C
 _CLEAR = "\r\x1b[K"  # back to the start of the terminal's line, and empty it
 
 
@@ -66,8 +69,38 @@ class Console:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
+class Parser(argparse.ArgumentParser):
+    """Argument parser whose complaints are printable whatever the words were."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(message))
+
+
+def run_command(
+    command: Callable[[Console], int], *, prefix: str = "error", interrupted: str = "Interrupted."
+) -> int:
+    """Run a command; whatever goes wrong becomes one line on standard error and an exit code.
+
+    Args:
+        command: gets the console, returns the exit code.
+        prefix: of the line that says what went wrong. interrupted: line after Ctrl-C.
+    Returns:
+        The exit code; nothing but ``SystemExit`` is raised.
+    """
+    console = Console()
+    try:
+        return command(console)
+    except KeyboardInterrupt:
+        console.tell(interrupted)
+        return INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - a user never sees a traceback
+        failure = as_failure(error)
+        console.tell(f"{prefix}: {failure}")
+        return failure.exit_code
+
+
 def as_failure(error: BaseException) -> Swin2SRError:
-    """Any exception as one of ours: one sentence, a code, an exit code."""
+    """Return any exception as one of ours: one sentence, a code, an exit code."""
     if isinstance(error, Swin2SRError):
         return error
     if isinstance(error, MemoryError):
