@@ -13,7 +13,7 @@ from swin2sr.images.resize import imresize
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
-def brightness(pixels: np.ndarray) -> np.ndarray:
+def full_range_luma(pixels: np.ndarray) -> np.ndarray:
     """Luma, Y of YCbCr.
 
     Args:
@@ -24,7 +24,7 @@ def brightness(pixels: np.ndarray) -> np.ndarray:
     return pixels @ LUMA.astype(pixels.dtype)
 
 
-def with_colour_of(pixels: np.ndarray, restored: np.ndarray) -> np.ndarray:
+def replace_luma(pixels: np.ndarray, restored: np.ndarray) -> np.ndarray:
     """Join a restored luma with the colours of the picture it came from.
 
     Args:
@@ -40,7 +40,7 @@ def with_colour_of(pixels: np.ndarray, restored: np.ndarray) -> np.ndarray:
     if height % pixels.shape[0] or width % pixels.shape[1]:
         raise ShapeError(f"Colours of {pixels.shape[:2]} do not fit {restored.shape}.")
     reds, greens, blues = LUMA
-    luma = brightness(pixels)
+    luma = full_range_luma(pixels)
     cb = (pixels[..., 2] - luma) / (2 - 2 * blues) + 0.5  # 0..1, the range resize_alpha keeps
     cr = (pixels[..., 0] - luma) / (2 - 2 * reds) + 0.5
     if restored.shape != luma.shape:

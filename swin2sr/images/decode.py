@@ -38,15 +38,17 @@ SIGNATURES: tuple[tuple[bytes, tuple[str, ...]], ...] = (
     (b"II+\0", ("TIFF",)),
     (b"MM\0+", ("TIFF",)),
 )
-READ = "PNG, JPEG, WebP, BMP, TIFF and GIF are read."
+READABLE = "PNG, JPEG, WebP, BMP, TIFF and GIF are read."
 HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1", b"avif", b"avis")
 FIRST_FRAME = "The file holds several pictures; the first was used."
 PROFILE_IGNORED = "The colour profile could not be used and was ignored."
-QUIET = threading.Lock()  # warning filters belong to the whole process
+WARNINGS_LOCK = threading.Lock()  # warning filters belong to the whole process
 if hasattr(os, "register_at_fork"):
     # A child forked while another thread decodes would find the lock taken for ever.
     os.register_at_fork(
-        before=QUIET.acquire, after_in_parent=QUIET.release, after_in_child=QUIET.release
+        before=WARNINGS_LOCK.acquire,
+        after_in_parent=WARNINGS_LOCK.release,
+        after_in_child=WARNINGS_LOCK.release,
     )
 
 
@@ -119,15 +121,15 @@ def _read(file: BinaryIO, limits: Limits) -> bytes:
 
 def _from_bytes(data: bytes, limits: Limits, keep_metadata: bool) -> Picture:
     limits.check_bytes(len(data))
-    formats = _formats(data)
-    with _quiet():
+    formats = _pillow_formats(data)
+    with _silence_warnings():
         image = _open(data, formats, limits)
         limits.check_size(*image.size)
         pillow_fixes.check_tiles(image, limits)
         sixteen_bit = pillow_fixes.has_sixteen_bit_colour(data, image)
         try:
             image.load()
-            pillow_fixes.finish(data, image)
+            pillow_fixes.fix_pixels(data, image)
         except MemoryError as error:
             raise _no_memory() from error
         except Exception as error:
@@ -139,9 +141,9 @@ def _from_bytes(data: bytes, limits: Limits, keep_metadata: bool) -> Picture:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _silence_warnings() -> Iterator[None]:
     """Silence Pillow's warnings: of sizes our own limits allow or refuse, of odd metadata."""
-    with QUIET, warnings.catch_warnings():
+    with WARNINGS_LOCK, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
@@ -160,7 +162,7 @@ def _open(data: bytes, formats: tuple[str, ...], limits: Limits) -> Image.Image:
     except UnidentifiedImageError as error:
         # Pillow gives up on the header: of a PNG because it is not one, else because it is cut.
         if formats == ("PNG",):
-            raise ImageError(f"The file is not a picture. {READ}") from error
+            raise ImageError(f"The file is not a picture. {READABLE}") from error
         raise _corrupt(formats) from error
     except MemoryError as error:
         raise _no_memory() from error
@@ -184,7 +186,7 @@ def _no_memory() -> ImageError:
     )
 
 
-def _formats(data: bytes) -> tuple[str, ...]:
+def _pillow_formats(data: bytes) -> tuple[str, ...]:
     """Choose Pillow's decoders for these bytes by their signature."""
     if not data:
         raise ImageError("The file is empty.", code="empty", remedy="Choose another one.")
@@ -200,7 +202,7 @@ def _formats(data: bytes) -> tuple[str, ...]:
         raise ImageError("HEIC and AVIF are not supported.", remedy="Convert it to JPEG or PNG.")
     if head.startswith((b"%!ps", b"\xc5\xd0\xd3\xc6", b"%pdf")):
         raise ImageError("PostScript and PDF are not supported.", remedy="Export it as PNG.")
-    raise ImageError(f"The file is not a picture. {READ}")
+    raise ImageError(f"The file is not a picture. {READABLE}")
 
 
 def _from_pil(
@@ -219,7 +221,7 @@ def _from_pil(
     if several:
         notes.append(FIRST_FRAME)
     try:
-        metadata = _camera_data(image) if keep_metadata else None
+        metadata = _camera_exif(image) if keep_metadata else None
     except Exception:  # noqa: BLE001
         metadata = None
         notes.append("The camera's data could not be read and was left out.")
@@ -277,7 +279,7 @@ def _to_srgb(
         image = image.convert("L" if image.mode == "1" else "RGB")
         image.info["icc_profile"] = profile
     grey = image.mode == "L"
-    rgb = _by_profile(image, notes)
+    rgb = _apply_profile(image, notes)
     return np.asarray(rgb, dtype=np.float32) / np.float32(255), alpha, grey, False
 
 
@@ -290,7 +292,7 @@ def _note_unused_profile(image: Image.Image, notes: list[str]) -> None:
         notes.append(PROFILE_IGNORED)
 
 
-def _by_profile(image: Image.Image, notes: list[str]) -> Image.Image:
+def _apply_profile(image: Image.Image, notes: list[str]) -> Image.Image:
     """Convert to RGB, through the image's colour profile where it has a usable one."""
     data = image.info.get("icc_profile")
     if image.mode == "LAB":
@@ -328,21 +330,21 @@ def _is_srgb(profile: ImageCms.ImageCmsProfile) -> bool:
     return bool(np.abs(difference).max() <= 3)
 
 
-def _camera_data(image: Image.Image) -> bytes | None:
+def _camera_exif(image: Image.Image) -> bytes | None:
     """Copy the EXIF without position, orientation, thumbnail and the maker's private notes."""
     # Taken into a new one: the image's own still has to say which way is up.
-    source, kept = image.getexif(), Image.Exif()
-    kept.update({tag: value for tag, value in source.items() if tag in KEPT_TAGS})
+    source, cleaned = image.getexif(), Image.Exif()
+    cleaned.update({tag: value for tag, value in source.items() if tag in PICTURE_TAGS})
     camera = source.get_ifd(ExifTags.IFD.Exif)
-    kept.get_ifd(ExifTags.IFD.Exif).update(
+    cleaned.get_ifd(ExifTags.IFD.Exif).update(
         {tag: value for tag, value in camera.items() if tag not in PRIVATE_TAGS}
     )
-    return kept.tobytes() if len(kept) or len(kept.get_ifd(ExifTags.IFD.Exif)) else None
+    return cleaned.tobytes() if len(cleaned) or len(cleaned.get_ifd(ExifTags.IFD.Exif)) else None
 
 
 # Of the first directory: what names the picture, its maker and the camera. All else there
 # describes pixels that no longer exist, or is private to some program.
-KEPT_TAGS = frozenset(
+PICTURE_TAGS = frozenset(
     int(tag)
     for tag in (
         ExifTags.Base.ImageDescription,

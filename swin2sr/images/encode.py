@@ -15,7 +15,7 @@ from swin2sr.errors import ConfigError, ImageError
 from swin2sr.filesystem import write_file
 from swin2sr.images.picture import Picture
 
-LONGEST = {"png": 2**31 - 1, "jpeg": 65500, "webp": 16383}  # side in pixels each encoder takes
+MAX_SIDE = {"png": 2**31 - 1, "jpeg": 65500, "webp": 16383}  # side in pixels each encoder takes
 LINE_BREAKS = "\u2028\u2029"
 STEM_BYTES = 180  # of UTF-8; leaves room for what is appended in a name of 255
 
@@ -26,12 +26,12 @@ def check_size(size: tuple[int, int], format: str) -> None:
     Raises:
         ImageError: side_too_long. ConfigError: an unknown format.
     """
-    if format not in LONGEST:
-        raise ConfigError(f"The format is one of {', '.join(LONGEST)}, not {format!r}.")
-    if max(size) > LONGEST[format]:
+    if format not in MAX_SIDE:
+        raise ConfigError(f"The format is one of {', '.join(MAX_SIDE)}, not {format!r}.")
+    if max(size) > MAX_SIDE[format]:
         raise ImageError(
             f"The result would have {size[0]} x {size[1]} pixels; {format.upper()} ends at "
-            f"{LONGEST[format]} a side.",
+            f"{MAX_SIDE[format]} a side.",
             code="side_too_long",
             remedy="Use PNG.",
         )

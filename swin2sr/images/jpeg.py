@@ -21,12 +21,12 @@ QUALITY_50 = np.array(
     ]
 )
 QUALITIES = np.arange(1, 101)
-_PERCENT = np.where(QUALITIES < 50, 5000 // QUALITIES, 200 - 2 * QUALITIES)[:, None]
-TABLES = np.clip((QUALITY_50 * _PERCENT + 50) // 100, 1, 255)  # (100, 64), of every quality
+_SCALES = np.where(QUALITIES < 50, 5000 // QUALITIES, 200 - 2 * QUALITIES)[:, None]
+QUANTIZATION = np.clip((QUALITY_50 * _SCALES + 50) // 100, 1, 255)  # (100, 64), of every quality
 # Measured with the packaged ones: repair gains up to here and costs from 60 on (Set5); below 70 a
 # model for clean pictures is no better than bicubic (lesson 6).
-MUCH_BETTER = 55
-BLOCKS = 70
+REPAIR_LIMIT = 55
+CLEAN_LIMIT = 70
 
 
 def jpeg_quality(tables: Mapping[int, Sequence[int]]) -> int | None:
@@ -40,7 +40,7 @@ def jpeg_quality(tables: Mapping[int, Sequence[int]]) -> int | None:
     table = np.asarray(tables.get(0, ()))
     if table.shape != QUALITY_50.shape:
         return None
-    return int(QUALITIES[np.abs(TABLES - table).sum(axis=1).argmin()])
+    return int(QUALITIES[np.abs(QUANTIZATION - table).sum(axis=1).argmin()])
 
 
 def advice(task: str | None, quality: int | None) -> str | None:
@@ -53,11 +53,11 @@ def advice(task: str | None, quality: int | None) -> str | None:
     if quality is None:
         return None
     saved = f"The file was saved at a JPEG quality of about {quality}."
-    if task in ("jpeg", "compressed") and quality > MUCH_BETTER:
+    if task in ("jpeg", "compressed") and quality > REPAIR_LIMIT:
         return (
             f"{saved} This model is for qualities of about 10 to 40; in better files it may "
             "take fine detail for damage."
         )
-    if task in ("classical", "lightweight") and quality < BLOCKS:
+    if task in ("classical", "lightweight") and quality < CLEAN_LIMIT:
         return f"{saved} This model is for clean pictures: it sharpens blocks and ringing, too."
     return None

@@ -32,7 +32,7 @@ def has_sixteen_bit_colour(data: bytes, image: Image.Image) -> bool:
     return False
 
 
-def finish(data: bytes, image: Image.Image) -> None:
+def fix_pixels(data: bytes, image: Image.Image) -> None:
     """Do in place what Pillow's decoders leave undone: grey of few bits, 12 bits, or negative.
 
     Args:
@@ -41,7 +41,7 @@ def finish(data: bytes, image: Image.Image) -> None:
         ValueError: a checksum of a PNG is wrong.
     """
     if image.format == "PNG":
-        _check_sums(data)
+        _check_crc(data)
         # The transparent level is not scaled to 8 bits as the pixels are.
         depth, level = data[24], image.info.get("transparency")
         if image.mode == "L" and depth in (2, 4) and isinstance(level, int):
@@ -60,7 +60,7 @@ def finish(data: bytes, image: Image.Image) -> None:
         image.paste(Image.frombytes(image.mode, image.size, changed.tobytes()))
 
 
-def _check_sums(data: bytes) -> None:
+def _check_crc(data: bytes) -> None:
     """Check a PNG's checksums, since Pillow leaves the last pixels unchecked. Raises ValueError."""
     at, view = 8, memoryview(data)
     while at + 12 <= len(data) and data[at + 4 : at + 8] != b"IEND":

@@ -25,7 +25,7 @@ from torch import nn
 from swin2sr import checkpoints, images
 from swin2sr.errors import ConfigError, Swin2SRError
 from swin2sr.images import DEFAULT_LIMITS, Limits, Picture
-from swin2sr.images.colour import brightness, with_colour_of
+from swin2sr.images.colour import full_range_luma, replace_luma
 from swin2sr.images.jpeg import advice
 from swin2sr.inference import estimate as budget
 from swin2sr.inference.engine import Cancel, Engine, Pass, cancelled, sweep, turned
@@ -315,7 +315,7 @@ class Upscaler:
         if picture.alpha is not None:
             pixels = images.bleed(pixels, picture.alpha)
         colours = self.config.num_channels
-        planes = pixels if colours == 3 else brightness(pixels)[..., None]
+        planes = pixels if colours == 3 else full_range_luma(pixels)[..., None]
         canvas = np.zeros(
             (height * self.scale, width * self.scale, colours), self._engine.numpy_dtype
         )
@@ -347,10 +347,10 @@ class Upscaler:
         pixels = canvas.astype(np.float32, copy=False)
         notes = source.notes
         if source.grey:
-            grey = pixels[..., 0] if pixels.shape[2] == 1 else brightness(pixels)
+            grey = pixels[..., 0] if pixels.shape[2] == 1 else full_range_luma(pixels)
             pixels = np.repeat(grey[..., None], 3, axis=2)
         elif pixels.shape[2] == 1:
-            pixels = with_colour_of(source.pixels, pixels[..., 0])
+            pixels = replace_luma(source.pixels, pixels[..., 0])
             notes += ("This model restores brightness only; the colours are the input's.",)
         alpha = source.alpha
         if alpha is not None and self.scale > 1:

@@ -20,7 +20,7 @@ from torch.utils.hooks import RemovableHandle
 from swin2sr import images
 from swin2sr.config import RestorationConfig
 from swin2sr.errors import ConfigError, KindError
-from swin2sr.images.colour import brightness
+from swin2sr.images.colour import full_range_luma
 from swin2sr.inference.upscaler import Upscaler
 from swin2sr.models.restoration import RestorationNetwork, Trunk
 from swin2sr.nn.blocks import Block, Watcher
@@ -96,7 +96,7 @@ class Probe:
         trunk, network = _trunk_and_network(model)
         pixels = images.decode(image).pixels
         if trunk.config.num_channels == 1:
-            pixels = brightness(pixels)[..., None]
+            pixels = full_range_luma(pixels)[..., None]
         planes = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))[None]
         parameter = next(trunk.parameters())
         lock = model.lock if isinstance(model, Upscaler) else _BARE_NETWORKS

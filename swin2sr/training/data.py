@@ -12,7 +12,7 @@ import numpy as np
 from swin2sr import images
 from swin2sr.errors import ConfigError, ImageError, OutputError
 from swin2sr.filesystem import write_bytes
-from swin2sr.images.colour import brightness
+from swin2sr.images.colour import full_range_luma
 from swin2sr.images.degradations import Jpeg
 from swin2sr.images.resize import imresize
 
@@ -208,7 +208,7 @@ def _read(path: Path, channels: int) -> np.ndarray:
             f"Cannot train on {path.name!r}: {error.message}", code=error.code, remedy=error.remedy
         ) from error
     if channels == 1:
-        pixels = brightness(pixels)[..., None]
+        pixels = full_range_luma(pixels)[..., None]
     return np.rint(pixels * 255).astype(np.uint8)
 
 

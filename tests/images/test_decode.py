@@ -18,7 +18,7 @@ from PIL import Image, ImageCms
 from swin2sr.errors import ConfigError, ImageError, OutputError
 from swin2sr.filesystem import write_file
 from swin2sr.images import Picture, check_size, decode, encode, output_name, to_pil
-from swin2sr.images.encode import LONGEST
+from swin2sr.images.encode import MAX_SIDE
 
 NOISE = np.random.default_rng(0).integers(0, 256, (6, 9, 4), dtype=np.uint8)
 CAMERA = (0x829A, 0.01)  # exposure time, in the camera's directory
@@ -389,9 +389,9 @@ def test_same_picture_gives_the_same_bytes_in_another_process() -> None:
 
 @pytest.mark.parametrize("format", ["webp", "jpeg"])
 def test_img_36_side_too_long_for_the_format_is_said_before_the_work(format: str) -> None:
-    check_size((LONGEST[format], 1), format)
+    check_size((MAX_SIDE[format], 1), format)
     with pytest.raises(ImageError, match="Use PNG") as caught:
-        check_size((1, LONGEST[format] + 1), format)
+        check_size((1, MAX_SIDE[format] + 1), format)
     assert caught.value.code == "side_too_long"
 
 
