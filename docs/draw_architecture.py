@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import ast
 import json
+from collections import Counter
 from collections.abc import Iterator
-from itertools import count
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,8 @@ PICTURE = ROOT / "docs" / "images" / "architecture.png"
 DATA = "Description"  # the PNG's text chunk that holds the graph
 
 WIDTH, HEIGHT = 1.5, 0.36  # inches, of a box
-ROW, COLUMN = 0.56, 2.7  # inches from one to the next
-LANE, STEP = 0.14, 0.06  # inches between two lines of a gutter, and at the side of a box
+COLUMN, GAP = 2.7, 0.14  # inches from one column to the next; least free space between two rows
+LANE, TRACK, PORT = 0.12, 0.08, 0.2  # inches between parallel lines, and between two at a box
 INK, LINE, FILL = "#1f2937", "#6b7280", "#e0e7ff"
 
 Graph = dict[str, list[str]]
@@ -105,81 +106,140 @@ def layers(edges: Graph) -> list[list[str]]:
     return levels
 
 
+@dataclass
+class Route:
+    """Line from a box to one below: down, along a track, down a lane, along a track, down.
+
+    Args:
+        start, end: x of the line where it leaves and where it reaches a box, in inches.
+        high, low: rows of the two boxes.
+        lane: x of the vertical line between, where it passes rows.
+        above, below: tracks in the gap under the high row and in that over the low row.
+    """
+
+    start: float
+    end: float
+    high: int
+    low: int
+    lane: float | None = None
+    above: int = 0
+    below: int = 0
+
+
+def routes(edges: Graph, levels: list[list[str]]) -> list[Route]:
+    """Lines of all arrows: along tracks between rows and lanes between columns, behind no box."""
+    place = {name: (at, row) for row, names in enumerate(levels) for at, name in enumerate(names)}
+    ports: Counter[tuple[str, str, int]] = Counter()
+
+    def port(name: str, edge: str, other: str) -> float:
+        """The next free x at a box's edge, on the side of the other box; straight lines have 0.
+
+        At the top it lies half a step beside that at the bottom, so that lines of two boxes above
+        each other do not meet.
+        """
+        (column, row), (far, far_row) = place[name], place[other]
+        side = (far > column) - (far < column)
+        if side == 0 and abs(far_row - row) > 1:
+            side = 1 if column else -1  # around the boxes between
+        ports[name, edge, side] += 1
+        steps = ports[name, edge, side] + (0.5 if edge == "top" else 0)
+        return column * COLUMN + side * PORT * steps
+
+    found = []
+    for name, belows in edges.items():
+        for below in belows:
+            (column, high), (far, low) = place[name], place[below]
+            start, end = port(name, "bottom", below), port(below, "top", name)
+            line = Route(start, end, high, low)
+            if high - low > 1:
+                right = far < column or (far == column and far > 0)
+                line.lane = (far + (0.5 if right else -0.5)) * COLUMN
+            found.append(line)
+    _spread(found)
+    return found
+
+
+def _spread(lines: list[Route]) -> None:
+    """Give lines that share a gutter or a gap lanes and tracks of their own."""
+    lanes: dict[float, list[list[tuple[float, float]]]] = {}
+    for line in sorted(lines, key=lambda one: (one.high - one.low, one.high, one.start)):
+        if line.lane is not None:
+            number = _free(lanes.setdefault(line.lane, []), line.low, line.high)
+            line.lane += LANE * ((number + 1) // 2) * (-1) ** number
+    tracks: dict[int, list[list[tuple[float, float]]]] = {}
+    for line in sorted(lines, key=lambda one: (one.high, one.start)):
+        turn = line.end if line.lane is None else line.lane
+        if line.start != turn:
+            line.above = _free(tracks.setdefault(line.high, []), line.start, turn)
+        if line.lane is not None:
+            line.below = _free(tracks.setdefault(line.low + 1, []), line.lane, line.end)
+
+
+def _free(busy: list[list[tuple[float, float]]], one: float, other: float) -> int:
+    """The first of several parallel lines that is free between two places, taken from now on."""
+    low, high = min(one, other) - 0.05, max(one, other) + 0.05
+    number = 0
+    while number < len(busy) and any(low <= end and start <= high for start, end in busy[number]):
+        number += 1
+    if number == len(busy):
+        busy.append([])
+    busy[number].append((low, high))
+    return number
+
+
 def draw(edges: Graph) -> Figure:
     """The figure: boxes in layers, arrows downward."""
     levels = layers(edges)
-    place = {
-        name: (column * COLUMN, row * ROW)
-        for row, names in enumerate(levels)
-        for column, name in enumerate(names)
-    }
-    columns = max(map(len, levels))
-    width = (columns - 1) * COLUMN + WIDTH + 0.6
-    height = (len(levels) - 1) * ROW + HEIGHT + 0.4
+    lines = routes(edges, levels)
+    most: Counter[int] = Counter()  # tracks in the gap under each row
+    for line in lines:
+        most[line.high] = max(most[line.high], line.above + 1)
+        most[line.low + 1] = max(most[line.low + 1], line.below + 1)
+    bottoms = [0.0]  # of each row's boxes
+    for row in range(1, len(levels)):
+        bottoms.append(bottoms[-1] + HEIGHT + GAP + TRACK * most[row])
+    width = (max(map(len, levels)) - 1) * COLUMN + WIDTH + 1.0
+    height = bottoms[-1] + HEIGHT + 0.4
     figure = Figure(figsize=(width, height), facecolor="white")
     axes = figure.add_axes((0, 0, 1, 1))
-    axes.set_xlim(-WIDTH / 2 - 0.3, width - WIDTH / 2 - 0.3)
-    axes.set_ylim(-HEIGHT / 2 - 0.2, height - HEIGHT / 2 - 0.2)
+    axes.set_xlim(-WIDTH / 2 - 0.5, width - WIDTH / 2 - 0.5)
+    axes.set_ylim(-0.2, height - 0.2)
     axes.set_axis_off()
-    for path in _routes(edges, place):
+    for line in lines:
+        first, last = bottoms[line.high], bottoms[line.low] + HEIGHT
+        turn = line.end if line.lane is None else line.lane
+        high = first - 0.06 - TRACK * line.above
+        low = high if line.lane is None else bottoms[line.low + 1] - 0.06 - TRACK * line.below
+        path = [(line.start, first), (line.start, high), (turn, high), (turn, low)]
+        path += [(line.end, low), (line.end, last)]
         axes.plot(*zip(*path, strict=True), color=LINE, linewidth=1, solid_joinstyle="round")
         head = FancyArrowPatch(
-            *path[-2:], arrowstyle="-|>", mutation_scale=9, color=LINE, shrinkA=0, shrinkB=0
+            path[-2], path[-1], arrowstyle="-|>", mutation_scale=9, color=LINE, shrinkA=0, shrinkB=0
         )
         axes.add_patch(head)
-    for name, (x, y) in place.items():
-        outside = name in OUTSIDE
-        box = FancyBboxPatch(
-            (x - WIDTH / 2, y - HEIGHT / 2),
-            WIDTH,
-            HEIGHT,
-            boxstyle="round,pad=0,rounding_size=0.06",
-            facecolor="white" if outside else FILL,
-            edgecolor=INK,
-            linestyle="--" if outside else "-",
-            linewidth=1,
-            zorder=3,
-        )
-        axes.add_patch(box)
-        axes.text(x, y, name, ha="center", va="center_baseline", color=INK, size=11, zorder=4)
+    for row, names in enumerate(levels):
+        for column, name in enumerate(names):
+            _box(axes, name, column * COLUMN, bottoms[row])
     return figure
 
 
-def _routes(
-    edges: Graph, place: dict[str, tuple[float, float]]
-) -> Iterator[list[tuple[float, float]]]:
-    """Lines from box to box: straight down, or through a lane of the gutter beside the boxes.
-
-    Lines leave a box above its middle, each column at its own height, and reach one below it, so
-    that none covers another.
-    """
-    busy: dict[float, list[list[tuple[float, float]]]] = {}  # heights in use, by gutter and lane
-    leaving, reaching = ({name: count() for name in place} for _ in range(2))
-    order = [(name, below) for name, belows in edges.items() for below in belows]
-    order.sort(key=lambda one: (place[one[0]][1] - place[one[1]][1], one))
-    for name, below in order:
-        (x0, y0), (x1, y1) = place[name], place[below]
-        if x0 == x1 and not any(x == x0 and y1 < y < y0 for x, y in place.values()):
-            yield [(x0, y0 - HEIGHT / 2), (x1, y1 + HEIGHT / 2)]
-            continue
-        left, right = (-1, 1) if x0 > x1 else (1, -1) if x0 < x1 else (-1, -1)
-        gutter = (min(x0, x1) + COLUMN / 2) if x0 != x1 else x0 - WIDTH / 2 - LANE
-        high = y0 + STEP * (1 + next(leaving[name]) + (x0 > 0))
-        low = y1 - STEP * (1 + next(reaching[below]))
-        lanes = busy.setdefault(gutter, [])
-        number = next(
-            (
-                n
-                for n, used in enumerate(lanes)
-                if all(top < low or high < end for end, top in used)
-            ),
-            len(lanes),
-        )
-        if number == len(lanes):
-            lanes.append([])
-        lanes[number].append((low, high))
-        x = gutter + LANE * ((number + 1) // 2) * (-1) ** number
-        yield [(x0 + left * WIDTH / 2, high), (x, high), (x, low), (x1 + right * WIDTH / 2, low)]
+def _box(axes: Any, name: str, x: float, bottom: float) -> None:
+    """A room: dashed when it stands outside the package."""
+    outside = name in OUTSIDE
+    box = FancyBboxPatch(
+        (x - WIDTH / 2, bottom),
+        WIDTH,
+        HEIGHT,
+        boxstyle="round,pad=0,rounding_size=0.06",
+        facecolor="white" if outside else FILL,
+        edgecolor=INK,
+        linestyle="--" if outside else "-",
+        linewidth=1,
+        zorder=3,
+    )
+    axes.add_patch(box)
+    middle = bottom + HEIGHT / 2
+    axes.text(x, middle, name, ha="center", va="center_baseline", color=INK, size=11, zorder=4)
 
 
 def save(path: Path = PICTURE) -> None:

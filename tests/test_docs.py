@@ -8,6 +8,7 @@ import json
 import re
 import shlex
 import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
@@ -23,6 +24,7 @@ from PIL import Image
 import swin2sr
 
 ROOT = Path(__file__).resolve().parent.parent
+SCRIPT = ROOT / "docs" / "draw_architecture.py"
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").glob("*.md"))
 TOP = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
 LINKED = [*TOP, *PAGES, "notebooks/README.md", "eval/results/README.md"]
@@ -256,29 +258,29 @@ def test_the_tree_lists_every_room_and_its_files() -> None:
     assert set(rooms) == inside
     for room, files in rooms.items():
         if files:
-            assert set(files.split()) == modules(room), room
+            assert set(files.split()) == modules(room), f"docs/architecture.md, files of {room}"
 
 
-def script() -> Any:
-    """The module docs/draw_architecture.py, which lies in no package."""
-    path = ROOT / "docs" / "draw_architecture.py"
-    spec = importlib.util.spec_from_file_location("draw_architecture", path)
+@pytest.fixture
+def drawing() -> Iterator[Any]:
+    """The script docs/draw_architecture.py, which lies in no package."""
+    spec = importlib.util.spec_from_file_location("draw_architecture", SCRIPT)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, spec.name, module)  # dataclasses look themselves up there
+        spec.loader.exec_module(module)
+        yield module
 
 
-def test_the_picture_shows_the_imports_as_they_are() -> None:
-    drawing = script()
+def test_the_picture_shows_the_imports_as_they_are(drawing: Any) -> None:
     with Image.open(drawing.PICTURE) as image:
         drawn = json.loads(image.text[drawing.DATA])  # type: ignore[attr-defined]
     assert drawn == drawing.graph(), "python docs/draw_architecture.py draws it anew"
 
 
-def test_the_script_draws_the_picture_again(tmp_path: Path) -> None:
-    drawing = script()
+def test_the_script_draws_the_picture_again(drawing: Any, tmp_path: Path) -> None:
     drawing.save(tmp_path / "picture.png")
     with Image.open(tmp_path / "picture.png") as again, Image.open(drawing.PICTURE) as image:
         assert again.text == image.text  # type: ignore[attr-defined]
@@ -286,8 +288,7 @@ def test_the_script_draws_the_picture_again(tmp_path: Path) -> None:
             np.testing.assert_array_equal(np.asarray(again), np.asarray(image))
 
 
-def test_layers_of_the_picture_lead_down() -> None:
-    drawing = script()
+def test_layers_of_the_picture_lead_down(drawing: Any) -> None:
     edges = drawing.graph()
     levels = drawing.layers(edges)
     height = {name: at for at, names in enumerate(levels) for name in names}
