@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from swin2sr.training.state import finetune_recipe as finetune_recipe
     from swin2sr.training.validation import validate as validate
 
-_ROOMS = {
+_MODULES = {
     "RECIPES": "recipes",
     "Batch": "patches",
     "Pairs": "data",
@@ -39,12 +39,12 @@ _ROOMS = {
     "validate": "validation",
 }
 
-__all__ = list(_ROOMS)
+__all__ = list(_MODULES)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _ROOMS:
+    if name not in _MODULES:
         raise AttributeError(f"module 'swin2sr.training' has no attribute {name!r}")
-    value = getattr(import_module(f"swin2sr.training.{_ROOMS[name]}"), name)
+    value = getattr(import_module(f"swin2sr.training.{_MODULES[name]}"), name)
     globals()[name] = value
     return value

@@ -13,7 +13,7 @@ from swin2sr.training.recipes import (
     ABOUT_FINETUNE,
     FINETUNE,
     RECIPES,
-    WORDS_FINETUNE,
+    SUMMARY_FINETUNE,
     Recipe,
     find_recipe,
 )
@@ -25,7 +25,7 @@ WORDS = {"yes": True, "true": True, "no": False, "false": False}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add everything that ``run`` reads."""
+    """Add the arguments that ``run`` reads."""
     add = parser.add_argument
     add("--list", action="store_true", help="say what the recipes are, and do nothing else")
     add("--recipe", metavar="NAME", help=f"one of --list; {FINETUNE} with --from")
@@ -66,7 +66,7 @@ def _change(word: str) -> tuple[str, str]:
 
 
 def run(options: argparse.Namespace, say: Say, tell: Say, progress: Say) -> int:
-    """Train as the words say.
+    """Train as the arguments say.
 
     Args:
         options: from ``add_arguments``.
@@ -75,13 +75,13 @@ def run(options: argparse.Namespace, say: Say, tell: Say, progress: Say) -> int:
         0; everything else is raised, see ``train`` and ``export``.
     """
     if options.list:
-        for line in listing():
+        for line in recipe_lines():
             say(line)
         return 0
     missing = [f"--{name}" for name in ("recipe", "data", "out") if not vars(options)[name]]
     if missing:
         raise ConfigError(f"Training needs {' and '.join(missing)}.", remedy="See --help.")
-    recipe = recipe_of(options)
+    recipe = chosen_recipe(options)
     # torch takes seconds; wrong usage is told before.
     import torch
 
@@ -115,8 +115,8 @@ def run(options: argparse.Namespace, say: Say, tell: Say, progress: Say) -> int:
     return 0
 
 
-def recipe_of(options: argparse.Namespace) -> Recipe:
-    """The recipe that the words mean, their changes included.
+def chosen_recipe(options: argparse.Namespace) -> Recipe:
+    """Find the recipe that the arguments name, and override its values as they say.
 
     Raises:
         ConfigError: there is none, or a change does not suit it. WeightsError: no such weights.
@@ -131,20 +131,20 @@ def recipe_of(options: argparse.Namespace) -> Recipe:
             raise ConfigError(f"--name is for {FINETUNE}; this recipe is {recipe.name!r}.")
         if options.source:
             recipe = replace(recipe, init=options.source)
-    recipe = changed(recipe, dict(options.set))
+    recipe = override(recipe, dict(options.set))
     return recipe if options.steps is None else replace(recipe, steps=options.steps)
 
 
-def listing() -> list[str]:
-    """The recipes in words, two lines each."""
+def recipe_lines() -> list[str]:
+    """Lines on all recipes, two each."""
     lines = []
     for recipe in RECIPES:
-        lines += [f"{recipe.name}: {recipe.about}", f"    {recipe.words()}"]
-    return [*lines, f"{FINETUNE}: {ABOUT_FINETUNE}", f"    {WORDS_FINETUNE}"]
+        lines += [f"{recipe.name}: {recipe.about}", f"    {recipe.summary()}"]
+    return [*lines, f"{FINETUNE}: {ABOUT_FINETUNE}", f"    {SUMMARY_FINETUNE}"]
 
 
-def changed(recipe: Recipe, changes: Mapping[str, str]) -> Recipe:
-    """A recipe with some values as somebody wrote them, e.g. ``{"batch": "32", "compiled": "no"}``.
+def override(recipe: Recipe, changes: Mapping[str, str]) -> Recipe:
+    """Override values of a recipe, given as words: ``{"batch": "32", "compiled": "no"}``.
 
     Args:
         recipe: what to change.

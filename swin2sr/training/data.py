@@ -1,4 +1,4 @@
-"""Training images: whole ones in memory as bytes, in pairs of low and high resolution."""
+"""Training images in pairs of low and high resolution, whole in memory, and their cache."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _DIGEST = hashlib.sha256().digest_size
 
 @dataclass(frozen=True)
 class Pairs:
-    """Low- and high-resolution images that belong together.
+    """Pairs of low- and high-resolution images.
 
     ``lr[i]`` is (h, w, C) uint8 and ``hr[i]`` is (h * scale, w * scale, C) uint8, with C 3 or 1.
     At scale 1 they are the same.
@@ -39,7 +39,7 @@ class Pairs:
         return len(self.hr)
 
     def digest(self) -> str:
-        """A sha256 of names and contents, hexadecimal: other images have another."""
+        """Digest (sha256) of names and contents, hexadecimal: other images have another."""
         whole = hashlib.sha256(str(self.scale).encode())
         for name, image in zip(self.names, self.hr, strict=True):
             whole.update(repr((name, image.shape)).encode())
@@ -82,12 +82,12 @@ def read_images(
             raise ImageError(f"{path.name!r} is too small to train on.", code="range")
         large = np.ascontiguousarray(pixels[:height, :width])
         hr.append(large)
-        lr.append(large if scale == 1 else shrunk(large, scale, cache))
+        lr.append(large if scale == 1 else downscaled(large, scale, cache))
         names.append(path.relative_to(folder).as_posix())
     return Pairs(scale, tuple(lr), tuple(hr), tuple(names))
 
 
-def shrunk(image: np.ndarray, scale: int, folder: Path | None) -> np.ndarray:
+def downscaled(image: np.ndarray, scale: int, folder: Path | None) -> np.ndarray:
     """Reduce an image with MATLAB's bicubic kernel, from the cache or into it.
 
     An entry of the cache is named by what it was made from (the scale and every byte of the large
@@ -140,7 +140,7 @@ def _read_entry(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
 
 
 def find_images(folder: Path, without: Path | None = None) -> list[Path]:
-    """Every image file below a folder, by suffix, in the order of the relative paths.
+    """Find every image file below a folder, by suffix, in the order of the relative paths.
 
     Args:
         folder: where to look; hidden files are left out.
@@ -181,7 +181,7 @@ def split(pairs: Pairs, held_out: int, side: int = 256) -> tuple[Pairs, Pairs]:
 
 
 def compressed(pairs: Pairs, quality: tuple[int, int]) -> Pairs:
-    """The same pairs with LR images as JPEG leaves them, each at a quality of its own.
+    """Compress the LR images of pairs as JPEG, each at a quality of its own.
 
     Args:
         pairs: images to validate on.
@@ -200,7 +200,7 @@ def on_plane(change: Callable[[np.ndarray], np.ndarray], image: np.ndarray) -> n
 
 
 def _read(path: Path, channels: int) -> np.ndarray:
-    """(H, W, channels) uint8."""
+    """Read an image file: (H, W, channels) uint8."""
     try:
         pixels = images.decode(path).pixels
     except ImageError as error:
@@ -222,7 +222,7 @@ def _take(pairs: Pairs, indices: Sequence[int]) -> Pairs:
 
 
 def _centres(pairs: Pairs, side: int) -> Pairs:
-    """The central crop of each pair, aligned to the LR grid."""
+    """Central crop of each pair, aligned to the LR grid."""
     small = max(1, side // pairs.scale)
     lr: list[np.ndarray] = []
     hr: list[np.ndarray] = []

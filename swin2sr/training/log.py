@@ -1,4 +1,4 @@
-"""What a run leaves for people to read: a row of numbers now and then, and a picture of them."""
+"""Log of a training run: a row of numbers now and then, and a figure of them."""
 
 from __future__ import annotations
 

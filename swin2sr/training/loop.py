@@ -1,8 +1,8 @@
-"""One readable training loop: resumable to the step, checked for sense, logged as CSV.
+"""Training loop: resumable to the step, checked for sense, logged as CSV.
 
 A run that is stopped and started again gives the same weights, bit for bit on a CPU, as one that
 was not: patches, and what drops out, depend on the step alone, and the checkpoint holds the
-weights, their average, the optimiser and the unfinished row of the log.
+weights, their EMA, the optimiser and the unfinished row of the log.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from swin2sr.inference.estimate import duration
 from swin2sr.training import log
 from swin2sr.training.data import Pairs, compressed, find_images, read_images, split
 from swin2sr.training.distributed import Rank, init_distributed
-from swin2sr.training.losses import Objective, narrow_attention
-from swin2sr.training.patches import Batch, Patches, ahead
+from swin2sr.training.losses import Objective, bfloat16_attention
+from swin2sr.training.patches import Batch, Patches, prefetch
 from swin2sr.training.recipes import Recipe
-from swin2sr.training.state import State, begin, read_average, take_over
+from swin2sr.training.state import State, begin, init_from_weights, read_ema
 from swin2sr.training.validation import baseline, validate
 
 CHECKPOINT = "checkpoint.pt"
@@ -42,7 +42,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Result:
-    """How a run ended: updates done, seconds of training, last validation PSNR (dB) and paths."""
+    """Result of a run: updates done, seconds of training, last validation PSNR (dB) and paths."""
 
     step: int
     seconds: float
@@ -52,7 +52,7 @@ class Result:
 
 
 def _silent(line: str) -> None:
-    """Says nothing."""
+    """Say nothing."""
 
 
 def train(
@@ -102,14 +102,14 @@ def train(
             run = _Run(recipe, out, rank, place, say, progress)
             run.prepare(data, cache or out / CACHE, resume)
             last = recipe.steps if stop_at is None else min(stop_at, recipe.steps)
-            with narrow_attention(recipe), remembered() as interrupts:
+            with bfloat16_attention(recipe), deferred_interrupts() as interrupts:
                 run.work(last, minutes, interrupts)
         state = run.state
         return Result(state.step, state.seconds, state.val_psnr, out / CHECKPOINT, out / log.LOG)
 
 
 class _Run:
-    """One call of ``train`` in one process."""
+    """Run of ``train`` in one process."""
 
     state: State
     patches: Patches
@@ -156,24 +156,24 @@ class _Run:
             self.state.load(checkpoint, recipe)
             self.say(f"resumed at step {self.state.step} of {recipe.steps}")
         elif recipe.init:
-            self.say(take_over(self.state.model, recipe.init))
-            self.state.restart_average()
+            self.say(init_from_weights(self.state.model, recipe.init))
+            self.state.reset_ema()
         if self.rank.is_first:
             if not self.state.step:
                 checkpoint.unlink(missing_ok=True)  # a log and a checkpoint belong together
             log.trim(self.out / log.LOG, self.state.step)
             if len(self.held_out) and not self.state.step:
-                self.say(self._where_it_begins())
+                self.say(self._baseline_line())
 
-    def _where_it_begins(self) -> str:
+    def _baseline_line(self) -> str:
         without = baseline(self.held_out)
         line = f"validation: {without:.2f} dB without a network"
         if self.recipe.init:
-            line += f", {validate(self.state.average, self.held_out):.2f} dB with these weights"
+            line += f", {validate(self.state.ema, self.held_out):.2f} dB with these weights"
         return line
 
     def work(self, last: int, minutes: float | None, interrupts: Interrupts) -> None:
-        """Steps up to ``last``, or until the time is over or somebody interrupts."""
+        """Train up to step ``last``, or until the time is over or somebody interrupts."""
         state, recipe = self.state, self.recipe
         objective: nn.Module = Objective(state.model, recipe)
         if recipe.compiled and state.step < last:
@@ -182,15 +182,15 @@ class _Run:
         learner = self.rank.data_parallel(objective, self.device)
         clock = _Clock(state.step, state.seconds, minutes)
         interrupted = stopping = False
-        with closing(ahead(self._make, range(state.step, last))) as batches:
+        with closing(prefetch(self._make, range(state.step, last))) as batches:
             for batch in batches:
-                wishes = [interrupts.seen, clock.is_over]
-                interrupted, out_of_time = self._update(learner, batch, wishes)
+                flags = [interrupts.seen, clock.is_over]
+                interrupted, out_of_time = self._update(learner, batch, flags)
                 stopping = interrupted or out_of_time or state.step == last
                 state.seconds = clock.seconds
                 self.progress(f"step {state.step}/{recipe.steps}{clock.left(state.step, recipe)}")
                 if self.rank.is_first:
-                    self._keep_records(clock, stopping)
+                    self._write_records(clock, stopping)
                 if stopping:
                     break
         if self.rank.is_first and stopping and state.step < recipe.steps:
@@ -202,14 +202,14 @@ class _Run:
         batch = self.patches(step, self.share)
         return batch.pinned() if self.device.type == "cuda" else batch
 
-    def _update(self, learner: nn.Module, batch: Batch, wishes: list[bool]) -> list[bool]:
-        """One step: loss, gradient, weights, average.
+    def _update(self, learner: nn.Module, batch: Batch, flags: list[bool]) -> list[bool]:
+        """Update the weights by one step: loss, gradient, optimiser, EMA.
 
         Args:
             learner: gives the loss of a batch. batch: this process's part.
-            wishes: what this process would like to do after the step.
+            flags: reasons of this process to stop after the step.
         Returns:
-            For each wish, whether any process has it: all of them act alike.
+            For each flag, whether any process has set it: all of them act alike.
         """
         state, recipe = self.state, self.recipe
         # What drops out depends on the step alone too, so no random state has to be kept.
@@ -221,13 +221,13 @@ class _Run:
             loss = learner(*batch.to(self.device))
             loss.backward()
         except RuntimeError as error:
-            known = _explained(error, recipe)
+            known = _step_error(error, recipe)
             if known is None:
                 raise
             raise known from error
         norm = nn.utils.clip_grad_norm_(state.model.parameters(), recipe.clip)
-        shared = self.rank.mean(torch.stack([loss.detach(), *loss.new_tensor(wishes)]))
-        length, value, *granted = torch.stack([norm, *shared]).tolist()
+        shared = self.rank.mean(torch.stack([loss.detach(), *loss.new_tensor(flags)]))
+        length, value, *shares = torch.stack([norm, *shared]).tolist()
         if not (math.isfinite(value) and math.isfinite(length)):
             raise JobError(
                 f"Training broke at step {state.step}: loss {value}, gradient norm {length}.",
@@ -235,19 +235,19 @@ class _Run:
                 remedy="Begin anew with a lower learning rate, a longer warm-up or in float32.",
             )
         state.optimizer.step()
-        state.follow(recipe.averaging(state.step))
+        state.update_ema(recipe.ema_decay(state.step))
         state.step += 1
         state.loss_sum += value
         state.loss_count += 1
-        return [share > 0 for share in granted]
+        return [share > 0 for share in shares]
 
-    def _keep_records(self, clock: _Clock, stopping: bool) -> None:
+    def _write_records(self, clock: _Clock, stopping: bool) -> None:
         """Validate, log, draw and save, whatever is due after this step."""
         state, recipe = self.state, self.recipe
         finished = state.step == recipe.steps
         validating = finished or state.step % recipe.validate_every == 0
         if validating:
-            state.val_psnr = validate(state.average, self.held_out)
+            state.val_psnr = validate(state.ema, self.held_out)
         if validating or state.step % recipe.log_every == 0:
             self.say(self._log(state.val_psnr if validating else math.nan, clock))
         if validating:
@@ -268,7 +268,7 @@ class _Run:
 
 
 class _Clock:
-    """Time of a run: so far, a step, and still to go."""
+    """Clock of a run: time so far, a step, and still to go."""
 
     def __init__(self, step: int, seconds: float, minutes: float | None) -> None:
         self.begun_at, self.before, self.minutes = step, seconds, minutes
@@ -276,7 +276,7 @@ class _Clock:
 
     @property
     def seconds(self) -> float:
-        """Of training, those of earlier calls included."""
+        """Seconds of training, those of earlier calls included."""
         return self.before + time.monotonic() - self.start
 
     @property
@@ -294,15 +294,15 @@ class _Clock:
 
 
 class Interrupts:
-    """Whether somebody asked the run to stop."""
+    """Interrupts seen so far: whether somebody asked the run to stop."""
 
     def __init__(self) -> None:
         self.seen = False
 
 
 @contextmanager
-def remembered() -> Iterator[Interrupts]:
-    """Remember Ctrl-C and SIGTERM, so that a step becomes whole before the run stops.
+def deferred_interrupts() -> Iterator[Interrupts]:
+    """Defer Ctrl-C and SIGTERM, so that a step becomes whole before the run stops.
 
     A second Ctrl-C acts at once, as always. Only the main thread hears signals; in another,
     nothing is changed.
@@ -332,8 +332,8 @@ def _seed(seed: int, step: int, rank: int) -> int:
     return int(np.random.SeedSequence((seed, step, rank)).generate_state(1)[0])
 
 
-def _explained(error: RuntimeError, recipe: Recipe) -> Swin2SRError | None:
-    """A failure of a step as one of ours; None where it is not known what to do about it."""
+def _step_error(error: RuntimeError, recipe: Recipe) -> Swin2SRError | None:
+    """Failure of a step as one of ours; None where it is not known what to do about it."""
     if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
         return JobError(
             "The device's memory is too small for this recipe.",
@@ -349,7 +349,7 @@ def _explained(error: RuntimeError, recipe: Recipe) -> Swin2SRError | None:
 
 
 def export(recipe: Recipe, checkpoint: Path, folder: Path, **facts: str) -> Path:
-    """Write the averaged weights of a checkpoint as people load them, and the log beside them.
+    """Export the EMA weights of a checkpoint as people load them, and the log beside them.
 
     Args:
         recipe: whose checkpoint it is. checkpoint: ``checkpoint.pt``. folder: made when absent.
@@ -357,9 +357,9 @@ def export(recipe: Recipe, checkpoint: Path, folder: Path, **facts: str) -> Path
     Returns:
         The path of ``<recipe name>.safetensors``; a ``.json`` and a ``.csv`` lie beside it.
     Raises:
-        As ``read_average``; OutputError: ``folder`` cannot be written.
+        As ``read_ema``; OutputError: ``folder`` cannot be written.
     """
-    weights, _, _ = read_average(checkpoint, recipe)
+    weights, _, _ = read_ema(checkpoint, recipe)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         path = package(weights, recipe.config, recipe.name, folder, **facts)

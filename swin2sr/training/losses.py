@@ -1,4 +1,4 @@
-"""What training makes small.
+"""Losses of training, and the objective that a recipe makes of them.
 
 Source: Swin2SR (arXiv 2209.11345), section on compressed super-resolution, for the auxiliary and
 the high-frequency loss; SwinIR (arXiv 2108.10257), eq. 5 and 6, for L1 and Charbonnier. The weights
@@ -33,14 +33,14 @@ def charbonnier(output: Tensor, target: Tensor) -> Tensor:
 
 
 def gaussian() -> Tensor:
-    """(TAPS, TAPS) float32 weights that sum to 1, of standard deviation ``SIGMA``."""
+    """Gaussian kernel: (TAPS, TAPS) float32 that sum to 1, of standard deviation ``SIGMA``."""
     distance = torch.arange(TAPS, dtype=torch.float32) - TAPS // 2
     line = torch.exp(-distance.square() / (2 * SIGMA**2))
     return torch.outer(line, line) / line.sum() ** 2
 
 
 def high_frequency(output: Tensor, target: Tensor) -> Tensor:
-    """Mean absolute difference of what a Gaussian takes away from each of two images.
+    """Mean absolute difference of the high frequencies of two images, which a Gaussian takes away.
 
     Args:
         output, target: (B, C, H, W) of one shape, H and W at least 3; mirrored at the border.
@@ -57,7 +57,7 @@ PIXELWISE = {"l1": l1, "charbonnier": charbonnier}
 
 
 class Objective(nn.Module):
-    """A network and what its recipe asks of it, in one module: patches in, loss out.
+    """Objective of a recipe: a network and its losses in one module, patches in, loss out.
 
     Args:
         model: a restoration network.
@@ -67,14 +67,14 @@ class Objective(nn.Module):
     def __init__(self, model: nn.Module, recipe: Recipe) -> None:
         super().__init__()
         self.model = model
-        self.narrow = recipe.precision == "bfloat16"
+        self.autocast = recipe.precision == "bfloat16"
         self.pixelwise = PIXELWISE[recipe.loss]
         has_aux = recipe.config.upsampler == "pixelshuffle_aux"
         self.aux_weight = recipe.aux_weight if has_aux else 0.0
         self.hf_weight = recipe.hf_weight
 
     def forward(self, lr: Tensor, hr: Tensor, clean: Tensor) -> Tensor:
-        """The loss of a batch.
+        """Loss of a batch.
 
         Args:
             lr, hr, clean: see ``Batch``.
@@ -82,7 +82,7 @@ class Objective(nn.Module):
             Scalar: ``pixelwise + aux_weight * l1(aux, clean) + hf_weight * high_frequency``, in
             float32 whatever the network computes in.
         """
-        with torch.autocast(lr.device.type, dtype=torch.bfloat16, enabled=self.narrow):
+        with torch.autocast(lr.device.type, dtype=torch.bfloat16, enabled=self.autocast):
             output = self.model(lr)
         loss = self.pixelwise(output.reconstruction, hr)
         if self.aux_weight:
@@ -94,7 +94,7 @@ class Objective(nn.Module):
 
 
 @contextmanager
-def narrow_attention(recipe: Recipe) -> Iterator[None]:
+def bfloat16_attention(recipe: Recipe) -> Iterator[None]:
     """Let attention multiply in the recipe's precision where no fused kernel records gradients.
 
     PyTorch computes such attention in float32 whatever autocast says, unless it is told otherwise

@@ -1,4 +1,4 @@
-"""Batches of patches: random places, flips, turns and damage, decided by (seed, step) alone.
+"""Patches in batches: random places, flips, turns and damage, decided by (seed, step) alone.
 
 An epoch does not exist here. A run that was interrupted sees the same patches as one that was not,
 and so do several processes that share a batch.
@@ -24,7 +24,7 @@ _WHOLE = slice(None)
 
 
 class Batch(NamedTuple):
-    """The patches of one step, float32 in 0..1.
+    """Batch of patches of one step, float32 in 0..1.
 
     Attributes:
         lr: (B, C, patch, patch), what the network sees.
@@ -37,16 +37,16 @@ class Batch(NamedTuple):
     clean: Tensor
 
     def pinned(self) -> Self:
-        """Copies in memory that a GPU can read while the processor works on."""
+        """Batch in pinned memory, which a GPU can read while the processor works on."""
         return type(self)(*(tensor.pin_memory() for tensor in self))
 
     def to(self, device: torch.device) -> Self:
-        """The batch on a device; a pinned one is on its way when this returns."""
+        """Batch on a device; a pinned one is on its way when this returns."""
         return type(self)(*(tensor.to(device, non_blocking=True) for tensor in self))
 
 
 class Draw(NamedTuple):
-    """Everything that chance decides about a patch.
+    """Draw of a patch: everything that chance decides about it.
 
     Attributes:
         image: its number. top, left: in LR pixels. turns: quarter turns. mirrored: 0 or 1.
@@ -64,7 +64,7 @@ class Draw(NamedTuple):
 
 
 class Patches:
-    """Cuts the batch of any step out of pairs of images.
+    """Patches of pairs of images: cuts out the batch of any step.
 
     Every position of every image is equally likely, then one of the eight flips and quarter turns.
     Patches that will be compressed are cut at multiples of 8 LR pixels, the corner of a JPEG
@@ -113,7 +113,7 @@ class Patches:
         self.chances = self.places.prod(1) / self.places.prod(1).sum()
 
     def __call__(self, step: int, part: slice = _WHOLE) -> Batch:
-        """The patches of a step, or a part of them.
+        """Cut the patches of a step, or a part of them.
 
         Args:
             step: 0-based.
@@ -153,10 +153,10 @@ class Patches:
         return lr, hr, clean
 
 
-def ahead(
+def prefetch(
     make: Callable[[int], Batch], steps: Iterable[int], depth: int = 2
 ) -> Generator[Batch, None, None]:
-    """Batches in order, made by threads while the ones before are used.
+    """Prefetch batches in order, made by threads while the ones before are used.
 
     Args:
         make: gives the batch of a step, wherever and whenever it is called.
@@ -177,7 +177,7 @@ def ahead(
 
 
 def _stretched(piece: np.ndarray, ranges: np.ndarray) -> np.ndarray:
-    """(H, W, C) uint8 with 0..255 of each channel stretched to a range of its own."""
+    """Stretch 0..255 of each channel of (H, W, C) uint8 to a range of its own."""
     table = np.rint(np.linspace(ranges[0], ranges[1], 256)).astype(np.uint8)  # (256, C)
     return np.stack([table[piece[..., c], c] for c in range(piece.shape[2])], axis=2)
 

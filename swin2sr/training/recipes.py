@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from swin2sr.config import RestorationConfig, Swin2SRConfig, SwinIRConfig
@@ -20,7 +20,7 @@ FINETUNE = "finetune"  # the recipe whose network is given with it
 
 @dataclass(frozen=True)
 class Recipe:
-    """One way to train one network; two runs of it on one machine give the same weights.
+    """Recipe to train one network; two runs of it on one machine give the same weights.
 
     Args:
         name: what it is called on the command line, and the name of the weights.
@@ -45,8 +45,8 @@ class Recipe:
             of ``milestones`` on).
         optimizer: "adamw" or "adam"; betas, weight_decay: its own.
         clip: largest norm of the gradient; longer ones are shortened to it.
-        ema: decay of the moving average of the weights per step, the weights that are exported;
-            it starts shorter and grows: see ``averaging``.
+        ema: decay of the exponential moving average of the weights per step, the weights that are
+            exported; it starts shorter and grows: see ``ema_decay``.
         precision: "float32", or "bfloat16" for autocast of matrix products and convolutions.
         compiled: train through ``torch.compile``: fewer passes over memory, about 1.4 times as fast
             on two cores, a minute or two to start, and a C++ compiler is needed.
@@ -148,7 +148,7 @@ class Recipe:
         return self.quality if "jpeg" in self.degradation else None
 
     def learning_rate(self, step: int) -> float:
-        """The rate of update ``step`` (0-based)."""
+        """Learning rate of update ``step`` (0-based)."""
         if step < self.warmup:
             return self.lr * (step + 1) / self.warmup
         if self.decay == "multistep":
@@ -156,13 +156,18 @@ class Recipe:
         progress = (step - self.warmup) / max(1, self.steps - self.warmup)
         return self.lr * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 
-    def averaging(self, step: int) -> float:
-        """What remains of the moving average at update ``step`` (0-based): the smaller of ``ema``
-        and (1 + step) / (10 + step), so that the first weights are soon forgotten."""
+    def ema_decay(self, step: int) -> float:
+        """Decay of the EMA at update ``step`` (0-based): the smaller of ``ema`` and (1 + step) /
+        (10 + step), so that the first weights are soon forgotten."""
         return min(self.ema, (1 + step) / (10 + step))
 
-    def words(self) -> str:
-        """The recipe in one line."""
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values of the recipe, as a checkpoint keeps them."""
+        values = {**asdict(self), "config": self.config.to_dict()}
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in values.items()}
+
+    def summary(self) -> str:
+        """Summary of the recipe in one line."""
         config = self.config
         parts = [
             f"{config.network} x{config.upscale}",
@@ -205,7 +210,7 @@ _TINY: dict[str, Any] = {
 
 
 def _small(name: str, config: RestorationConfig, about: str, **changes: Any) -> Recipe:
-    """A member of the family: everything is shared but what a member says."""
+    """Recipe of the family: everything is shared but what a member says."""
     shared: dict[str, Any] = {
         "steps": 14000,
         "patch": 32,
@@ -289,11 +294,11 @@ RECIPES: tuple[Recipe, ...] = (
 )
 
 ABOUT_FINETUNE = "goes on with the network of --from, on your own pictures"
-WORDS_FINETUNE = "at a low rate; the network decides between bicubic, bicubic+jpeg and jpeg"
+SUMMARY_FINETUNE = "at a low rate; the network decides between bicubic, bicubic+jpeg and jpeg"
 
 
 def fine_tuning(name: str, source: str, config: RestorationConfig) -> Recipe:
-    """The recipe that goes on with trained weights, at a low rate.
+    """Make the recipe that goes on with trained weights, at a low rate.
 
     The network decides the degradation: scale 1 learns to undo JPEG, a ``pixelshuffle_aux`` head to
     enlarge small JPEG pictures, everything else to enlarge clean ones. Patches are whole windows,
@@ -330,7 +335,7 @@ def fine_tuning(name: str, source: str, config: RestorationConfig) -> Recipe:
 
 
 def find_recipe(name: str) -> Recipe:
-    """The recipe of that name.
+    """Find the recipe of that name.
 
     Raises:
         ConfigError: there is none; the message lists the names.

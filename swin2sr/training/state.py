@@ -1,4 +1,4 @@
-"""All of a run that changes from step to step, and the file that holds it between two processes."""
+"""State of a training run, its EMA of the weights, and the checkpoint that holds it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import copy
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +28,10 @@ FREE = frozenset(
 
 @dataclass
 class State:
-    """Weights, their moving average, the optimiser, and where the run stands.
+    """State of a run: weights, their EMA (exponential moving average), optimiser, and progress.
 
     Attributes:
-        model: in training mode. average: the same network with averaged weights, for use.
+        model: in training mode. ema: the same network with the EMA of its weights, for use.
         step: updates done. seconds: of training so far.
         loss_sum, loss_count: since the last row of the log.
         val_psnr: of the last validation, dB; nan before the first.
@@ -39,7 +39,7 @@ class State:
     """
 
     model: RestorationModel
-    average: RestorationModel
+    ema: RestorationModel
     optimizer: torch.optim.Optimizer
     images: str = ""
     step: int = 0
@@ -51,17 +51,17 @@ class State:
     _mean: list[Tensor] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        new, mean = self.model.state_dict(), self.average.state_dict()
+        new, mean = self.model.state_dict(), self.ema.state_dict()
         self._new, self._mean = list(new.values()), [mean[name] for name in new]
 
     @torch.no_grad()
-    def follow(self, decay: float) -> None:
-        """Move the average: ``decay`` of what it was and the rest of the weights as they are."""
+    def update_ema(self, decay: float) -> None:
+        """Update the EMA: ``decay`` of what it was and the rest of the weights as they are."""
         torch._foreach_lerp_(self._mean, self._new, 1 - decay)
 
-    def restart_average(self) -> None:
-        """Let the average begin with the weights as they are."""
-        self.average.load_state_dict(self.model.state_dict())
+    def reset_ema(self) -> None:
+        """Begin the EMA anew with the weights as they are."""
+        self.ema.load_state_dict(self.model.state_dict())
 
     def save(self, path: Path, recipe: Recipe) -> None:
         """Write the checkpoint, whole or not at all.
@@ -70,7 +70,7 @@ class State:
             OutputError: it cannot be written; the one before stays.
         """
         values = {
-            "recipe": describe(recipe),
+            "recipe": recipe.to_dict(),
             "images": self.images,
             "step": self.step,
             "seconds": self.seconds,
@@ -78,13 +78,13 @@ class State:
             "loss_count": self.loss_count,
             "val_psnr": self.val_psnr,
             "model": self.model.state_dict(),
-            "average": self.average.state_dict(),
+            "average": self.ema.state_dict(),
             "optimizer": self.optimizer.state_dict(),
         }
         write_file(path, lambda file: torch.save(values, file))
 
     def load(self, path: Path, recipe: Recipe) -> None:
-        """Become what a checkpoint holds.
+        """Load a checkpoint into this state.
 
         Raises:
             As ``read``; ConfigError also when it was trained on other images.
@@ -96,7 +96,7 @@ class State:
                 remedy="Restore them, begin anew (--restart), or begin in another folder.",
             )
         self.model.load_state_dict(saved["model"])
-        self.average.load_state_dict(saved["average"])
+        self.ema.load_state_dict(saved["average"])
         self.optimizer.load_state_dict(saved["optimizer"])
         self.step, self.seconds = saved["step"], saved["seconds"]
         self.loss_sum, self.loss_count = saved["loss_sum"], saved["loss_count"]
@@ -104,14 +104,14 @@ class State:
 
 
 def begin(recipe: Recipe, device: torch.device, images: str = "") -> State:
-    """The state before the first step, its weights drawn from the recipe's seed."""
+    """Make the state before the first step, its weights drawn from the recipe's seed."""
     torch.manual_seed(recipe.seed)
     model = restoration_model(recipe.config).to(device)
     if recipe.channels_last:
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if recipe.checkpointing:
         model.gradient_checkpointing_enable()
-    average = copy.deepcopy(model).eval().requires_grad_(False)
+    ema = copy.deepcopy(model).eval().requires_grad_(False)
     kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
     optimizer = kind(
         model.parameters(),
@@ -120,11 +120,11 @@ def begin(recipe: Recipe, device: torch.device, images: str = "") -> State:
         weight_decay=recipe.weight_decay,
         fused=True,
     )
-    return State(model.train(), average, optimizer, images)
+    return State(model.train(), ema, optimizer, images)
 
 
-def take_over(model: nn.Module, source: str) -> str:
-    """Give a network every parameter of trained weights that has the same name and shape.
+def init_from_weights(model: nn.Module, source: str) -> str:
+    """Initialise a network from trained weights: every parameter of the same name and shape.
 
     Args:
         model: changed in place.
@@ -150,7 +150,7 @@ def take_over(model: nn.Module, source: str) -> str:
 
 @torch.no_grad()
 def copy_matching(model: nn.Module, state: Mapping[str, Tensor]) -> tuple[int, int]:
-    """Copy what has the same name and shape; how many tensors that were, and how many there are."""
+    """Copy tensors of the same name and shape; return how many those are, and how many of all."""
     own = model.state_dict()
     matching = [n for n, v in own.items() if n in state and state[n].shape == v.shape]
     for name in matching:
@@ -159,7 +159,7 @@ def copy_matching(model: nn.Module, state: Mapping[str, Tensor]) -> tuple[int, i
 
 
 def finetune_recipe(source: str, name: str | None = None) -> Recipe:
-    """The recipe that goes on with trained weights; see ``fine_tuning``.
+    """Make the recipe that goes on with trained weights; see ``fine_tuning``.
 
     Args:
         source: a registry name, Hub id, folder or file of a whole restoration network.
@@ -172,8 +172,8 @@ def finetune_recipe(source: str, name: str | None = None) -> Recipe:
     return fine_tuning(name or f"{plain}-finetuned", source, found.config)
 
 
-def read_average(checkpoint: Path, recipe: Recipe) -> tuple[dict[str, Tensor], int, float]:
-    """The averaged weights in a checkpoint of ``recipe``, its step and its seconds.
+def read_ema(checkpoint: Path, recipe: Recipe) -> tuple[dict[str, Tensor], int, float]:
+    """Read the EMA of the weights in a checkpoint of ``recipe``, its step and its seconds.
 
     Raises:
         WeightsError: unreadable. ConfigError: another recipe's.
@@ -183,7 +183,7 @@ def read_average(checkpoint: Path, recipe: Recipe) -> tuple[dict[str, Tensor], i
 
 
 def read(path: Path, recipe: Recipe) -> dict[str, Any]:
-    """What a checkpoint holds, on the CPU.
+    """Read a checkpoint onto the CPU.
 
     Raises:
         WeightsError: unreadable. ConfigError: another recipe's; says what differs.
@@ -196,7 +196,7 @@ def read(path: Path, recipe: Recipe) -> dict[str, Any]:
             remedy="Delete it to start anew.",
         ) from error
     theirs = saved.get("recipe") if isinstance(saved, dict) else None
-    ours = describe(recipe)
+    ours = recipe.to_dict()
     if not isinstance(theirs, dict):
         theirs = {}
     names = sorted(ours.keys() | theirs.keys())
@@ -208,10 +208,3 @@ def read(path: Path, recipe: Recipe) -> dict[str, Any]:
             remedy="Train as before, begin anew (--restart), or begin in another folder.",
         )
     return saved
-
-
-def describe(recipe: Recipe) -> dict[str, Any]:
-    """The recipe as plain values, as a checkpoint keeps it."""
-    values = asdict(recipe)
-    values["config"] = recipe.config.to_dict()
-    return {name: list(v) if isinstance(v, tuple) else v for name, v in values.items()}

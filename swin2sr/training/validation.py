@@ -1,4 +1,4 @@
-"""How well a network does on images that it is not trained on."""
+"""Validation: PSNR on images that a network is not trained on."""
 
 from __future__ import annotations
 

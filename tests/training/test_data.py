@@ -12,7 +12,7 @@ from swin2sr.errors import ConfigError, ImageError, OutputError
 from swin2sr.images.degradations import Jpeg
 from swin2sr.images.resize import imresize
 from swin2sr.training import Pairs, data, read_images, split
-from swin2sr.training.data import compressed, find_images, shrunk
+from swin2sr.training.data import compressed, downscaled, find_images
 from tests.training.test_patches import noise, repeated
 
 
@@ -133,8 +133,8 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def test_an_image_is_made_small_once(tmp_path: Path, made: list[float]) -> None:
     image = noise(24, 32)
-    first = shrunk(image, 2, tmp_path / "cache")
-    again = shrunk(image.copy(), 2, tmp_path / "cache")
+    first = downscaled(image, 2, tmp_path / "cache")
+    again = downscaled(image.copy(), 2, tmp_path / "cache")
     assert np.array_equal(first, imresize(image, 0.5))
     assert np.array_equal(again, first)
     assert made == [0.5]
@@ -146,10 +146,10 @@ def test_another_scale_or_image_is_another_entry(tmp_path: Path, made: list[floa
     other = image.copy()
     other[20, 30, 2] ^= 1  # one bit
     results = [
-        shrunk(image, 2, tmp_path),
-        shrunk(image, 4, tmp_path),
-        shrunk(other, 2, tmp_path),
-        shrunk(image.reshape(32, 24, 3), 2, tmp_path),  # the same bytes
+        downscaled(image, 2, tmp_path),
+        downscaled(image, 4, tmp_path),
+        downscaled(other, 2, tmp_path),
+        downscaled(image.reshape(32, 24, 3), 2, tmp_path),  # the same bytes
     ]
     assert [result.shape for result in results] == [
         (12, 16, 3),
@@ -164,28 +164,28 @@ def test_another_scale_or_image_is_another_entry(tmp_path: Path, made: list[floa
 @pytest.mark.parametrize("damage", ["flipped", "cut", "empty", "longer"])
 def test_a_damaged_entry_is_made_again(tmp_path: Path, made: list[float], damage: str) -> None:
     image = noise(24, 32)
-    shrunk(image, 2, tmp_path)
+    downscaled(image, 2, tmp_path)
     (entry,) = tmp_path.iterdir()
     content = entry.read_bytes()
     flipped = content[:100] + bytes([content[100] ^ 1]) + content[101:]
     entry.write_bytes(
         {"flipped": flipped, "cut": content[:-5], "empty": b"", "longer": content * 2}[damage]
     )
-    assert np.array_equal(shrunk(image, 2, tmp_path), imresize(image, 0.5))
+    assert np.array_equal(downscaled(image, 2, tmp_path), imresize(image, 0.5))
     assert made == [0.5, 0.5]
     assert entry.read_bytes() == content
 
 
 def test_without_a_folder_nothing_is_kept(tmp_path: Path, made: list[float]) -> None:
     for _ in range(2):
-        shrunk(noise(24, 32), 2, None)
+        downscaled(noise(24, 32), 2, None)
     assert made == [0.5, 0.5]
 
 
 def test_a_cache_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OutputError, match="file"):
-        shrunk(noise(24, 32), 2, tmp_path / "file" / "cache")
+        downscaled(noise(24, 32), 2, tmp_path / "file" / "cache")
 
 
 def test_images_read_through_the_cache_are_the_same(

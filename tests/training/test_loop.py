@@ -23,7 +23,7 @@ from swin2sr.errors import ConfigError, JobError, OutputError, WeightsError
 from swin2sr.models import restoration_model
 from swin2sr.training import Recipe, export, log, train
 from swin2sr.training.__main__ import main
-from swin2sr.training.state import begin, read_average
+from swin2sr.training.state import begin, read_ema
 
 SELDOM: dict[str, Any] = {"log_every": 10, "validate_every": 60, "save_every": 60}
 
@@ -154,7 +154,7 @@ def test_numbers_that_are_not_finite_stop_the_run_with_the_step(
     assert "lower learning rate" in str(caught.value)
 
 
-def test_without_averaging_the_average_is_the_weights(
+def test_without_decay_the_ema_is_the_weights(
     recipe: Recipe, pictures: Path, tmp_path: Path
 ) -> None:
     train(replace(recipe, ema=0.0), pictures, tmp_path / "out")
@@ -163,9 +163,7 @@ def test_without_averaging_the_average_is_the_weights(
         torch.testing.assert_close(values["average"][name], value)
 
 
-def test_the_average_follows_the_stated_rule(
-    recipe: Recipe, pictures: Path, tmp_path: Path
-) -> None:
+def test_the_ema_follows_the_stated_rule(recipe: Recipe, pictures: Path, tmp_path: Path) -> None:
     name = "trunk.conv_first.weight"
     seen = []
     for steps in (1, 2, 3):
@@ -333,9 +331,9 @@ def test_a_full_disk_leaves_the_last_checkpoint(
     assert sorted(path.name for path in out.iterdir()) == names
 
 
-def test_the_average_can_be_read_and_used(recipe: Recipe, pictures: Path, tmp_path: Path) -> None:
+def test_the_ema_can_be_read_and_used(recipe: Recipe, pictures: Path, tmp_path: Path) -> None:
     result = train(recipe, pictures, tmp_path / "out")
-    weights, step, _ = read_average(result.checkpoint, recipe)
+    weights, step, _ = read_ema(result.checkpoint, recipe)
     assert step == recipe.steps
     model = restoration_model(recipe.config)
     model.load_state_dict(weights)
@@ -350,7 +348,7 @@ def test_exported_weights_load_as_any_model_and_know_their_facts(
     result = train(recipe, pictures, tmp_path / "out")
     path = export(recipe, result.checkpoint, tmp_path / "weights", trained_on="waves")
     loaded = checkpoints.load(path)
-    weights, _, _ = read_average(result.checkpoint, recipe)
+    weights, _, _ = read_ema(result.checkpoint, recipe)
     assert loaded.config.embed_dim == recipe.config.embed_dim
     assert loaded.state.keys() == weights.keys()
     assert all(torch.equal(value, loaded.state[name]) for name, value in weights.items())

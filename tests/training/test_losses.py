@@ -13,11 +13,11 @@ from swin2sr.models import restoration_model
 from swin2sr.training import Recipe
 from swin2sr.training.losses import (
     Objective,
+    bfloat16_attention,
     charbonnier,
     gaussian,
     high_frequency,
     l1,
-    narrow_attention,
 )
 
 
@@ -111,8 +111,8 @@ def test_losses_are_float32_whatever_the_network_computes_in(compressed_recipe: 
 def test_the_switch_for_attention_is_put_back(recipe: Recipe) -> None:
     allowed = torch.backends.cuda.fp16_bf16_reduction_math_sdp_allowed
     before = allowed()
-    with narrow_attention(replace(recipe, precision="bfloat16")):
+    with bfloat16_attention(replace(recipe, precision="bfloat16")):
         assert allowed()
     assert allowed() == before
-    with narrow_attention(recipe):
+    with bfloat16_attention(recipe):
         assert allowed() == before

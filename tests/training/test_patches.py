@@ -12,7 +12,7 @@ from swin2sr.errors import ConfigError
 from swin2sr.images.degradations import Jpeg
 from swin2sr.images.resize import imresize
 from swin2sr.training import Batch, Pairs, Patches
-from swin2sr.training.patches import ahead
+from swin2sr.training.patches import prefetch
 
 
 def repeated(height: int = 12, width: int = 14, scale: int = 2) -> Pairs:
@@ -213,7 +213,7 @@ def test_damage_is_what_compressing_the_whole_image_does_there() -> None:
 def test_batches_come_in_order_however_many_threads_make_them() -> None:
     patches = Patches(repeated(), 5, 2, 0)
     for depth in (1, 3):
-        batches = list(ahead(patches, range(4, 11), depth))
+        batches = list(prefetch(patches, range(4, 11), depth))
         assert len(batches) == 7
         for step, batch in zip(range(4, 11), batches, strict=True):
             assert torch.equal(batch.lr, patches(step).lr)
@@ -226,12 +226,12 @@ def test_a_batch_that_fails_says_so_where_it_is_used() -> None:
         return Patches(repeated(), 5, 2, 0)(step)
 
     with pytest.raises(ConfigError, match="no such step"):
-        list(ahead(make, range(5)))
+        list(prefetch(make, range(5)))
 
 
 def test_no_thread_is_left_when_the_batches_are_not_used_up() -> None:
     before = threading.active_count()
-    batches = ahead(Patches(repeated(), 5, 2, 0), range(100))
+    batches = prefetch(Patches(repeated(), 5, 2, 0), range(100))
     next(batches)
     assert threading.active_count() > before
     batches.close()

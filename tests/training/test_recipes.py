@@ -11,9 +11,8 @@ from swin2sr.checkpoints import list_models
 from swin2sr.config import Swin2SRConfig, SwinIRConfig
 from swin2sr.errors import ConfigError
 from swin2sr.training import RECIPES, Recipe, find_recipe
-from swin2sr.training.cli import changed, listing
+from swin2sr.training.cli import override, recipe_lines
 from swin2sr.training.recipes import FINETUNE, fine_tuning
-from swin2sr.training.state import describe
 
 
 def test_the_rate_warms_up_linearly_then_falls_to_zero(recipe: Recipe) -> None:
@@ -34,8 +33,8 @@ def test_the_rate_falls_in_steps_where_asked(recipe: Recipe) -> None:
     assert rates == pytest.approx([0.5, 1.0, 1.0, 0.1, 0.1, 0.01, 0.01])
 
 
-def test_the_average_forgets_the_first_weights_soon(recipe: Recipe) -> None:
-    decays = [replace(recipe, ema=0.99).averaging(step) for step in (0, 8, 890, 10_000)]
+def test_the_ema_forgets_the_first_weights_soon(recipe: Recipe) -> None:
+    decays = [replace(recipe, ema=0.99).ema_decay(step) for step in (0, 8, 890, 10_000)]
     assert decays == pytest.approx([0.1, 0.5, 0.99, 0.99])
 
 
@@ -52,7 +51,7 @@ def test_the_two_generations_differ_in_nothing_but_the_network(name: str) -> Non
     first, second = (find_recipe(name.format(network)) for network in ("swinir", "swin2sr"))
     assert isinstance(first.config, SwinIRConfig)
     assert isinstance(second.config, Swin2SRConfig)
-    one, other = describe(first), describe(second)
+    one, other = first.to_dict(), second.to_dict()
     assert {key for key in one if one[key] != other[key]} == {"name", "about", "config"}
     different = {key for key, v in one["config"].items() if other["config"][key] != v}
     assert different == {"model_type"}
@@ -70,7 +69,7 @@ def test_the_family_shares_its_trunk_and_begins_with_itself() -> None:
 
 
 def test_every_recipe_is_listed_in_words() -> None:
-    text = "\n".join(listing())
+    text = "\n".join(recipe_lines())
     for recipe in RECIPES:
         assert f"{recipe.name}: {recipe.about}" in text
         assert f"{recipe.steps} steps" in text
@@ -141,7 +140,7 @@ def test_changes_in_words(recipe: Recipe) -> None:
         "betas": "0.8,0.9",
         "milestones": "3, 5",
     }
-    result = changed(recipe, words)
+    result = override(recipe, words)
     assert result == replace(
         recipe,
         batch=32,
@@ -167,4 +166,4 @@ def test_changes_in_words(recipe: Recipe) -> None:
 )
 def test_changes_that_make_no_sense_are_refused(recipe: Recipe, name: str, word: str) -> None:
     with pytest.raises(ConfigError, match=name):
-        changed(recipe, {name: word})
+        override(recipe, {name: word})

@@ -13,7 +13,7 @@ from swin2sr.config import SwinIRConfig
 from swin2sr.errors import ConfigError, WeightsError
 from swin2sr.models import Swin2SRModel, restoration_model
 from swin2sr.training import Recipe, finetune_recipe, train
-from swin2sr.training.state import copy_matching, take_over
+from swin2sr.training.state import copy_matching, init_from_weights
 
 SMALL = "swin2sr-small-x2"
 
@@ -61,7 +61,7 @@ def test_a_trunk_without_head_is_enough_to_begin_with(recipe: Recipe, tmp_path: 
     Swin2SRModel(recipe.config).save_pretrained(tmp_path / "trunk")
     model = restoration_model(recipe.config)
     total = len(model.state_dict())
-    told = take_over(model, str(tmp_path / "trunk"))
+    told = init_from_weights(model, str(tmp_path / "trunk"))
     assert told == f"{total - 2} of {total} parameters begin with 'trunk'"
 
 
@@ -70,7 +70,7 @@ def test_weights_of_which_nothing_fits_are_refused(recipe: Recipe) -> None:
     wider = restoration_model(SwinIRConfig(upsampler="pixelshuffledirect", **sides))
     del wider.head  # colours alone decide the shape of its bias
     with pytest.raises(WeightsError, match="Nothing of 'swin2sr-small-x2'") as caught:
-        take_over(wider, SMALL)
+        init_from_weights(wider, SMALL)
     assert caught.value.code == "wrong_model"
 
 
