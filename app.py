@@ -175,7 +175,7 @@ def hide_mcp_tool(tools: Any, endpoint: str) -> None:
     Gradio's tools cannot take lists of files: such a one fails, whatever it is given.
     """
     offered = tools.tool_to_endpoint.items()
-    tools.tool_to_endpoint = {name: place for name, place in offered if place != endpoint}
+    tools.tool_to_endpoint = {name: path for name, path in offered if path != endpoint}
 
 
 def lend_gpu(network: Any, seconds: Any) -> Any:

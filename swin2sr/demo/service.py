@@ -57,7 +57,7 @@ log = logging.getLogger("swin2sr.demo")
 
 
 class Service:
-    """Runner of actions, one at a time, for people who did not read a manual.
+    """Service that runs actions, one at a time, for people who did not read a manual.
 
     Args:
         load: makes an upscaler of a registry name, and if asked on a device.

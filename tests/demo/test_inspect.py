@@ -280,7 +280,7 @@ def test_stop_ends_a_run_before_its_next_layer(
 ) -> None:
     ran = []
     model = service.models.get(DEFAULT_MODEL).model
-    first, *others = (part for part in model.modules() if hasattr(part, "watchers"))
+    first, *others = (part for part in model.modules() if hasattr(part, "hooks"))
     handles = [first.register_forward_pre_hook(lambda *_: service.slot.stop("me") and None)]
     handles += [one.register_forward_pre_hook(lambda *_: ran.append(1)) for one in others]
     try:

@@ -75,7 +75,7 @@ class BatchResult:
 
 
 class BatchJob:
-    """Action of the tab "Batch".
+    """Batch job: the action of the tab "Batch".
 
     Args:
         service: where it runs.
@@ -86,12 +86,7 @@ class BatchJob:
         self._network = service.on_gpu(self._restore_all, self._gpu_seconds)
 
     def run(
-        self,
-        owner: str,
-        paths: Sequence[str],
-        task: str,
-        quality: str,
-        keep_metadata: bool = False,
+        self, owner: str, paths: Sequence[str], task: str, quality: str, keep_metadata: bool = False
     ) -> Generator[Update | None, None, None]:
         """Enlarge or repair pictures; a bad one does not stop the others.
 

@@ -42,7 +42,7 @@ class NetworkRun:
 
 
 class CompareJob:
-    """Action of the tab "Compare".
+    """Compare job: the action of the tab "Compare".
 
     Args:
         service: where it runs.
@@ -173,11 +173,7 @@ class CompareJob:
         return max(1, min(math.ceil(left), gpu_seconds(self._service, name, [given])))
 
     def _cost_text(self, request: CompareRequest, size: tuple[int, int]) -> str:
-        """Cost of all networks together, about, in words.
-
-        Raises:
-            JobError: "over_budget", more memory or more time than there is.
-        """
+        """Cost of all networks together, about, in words; "over_budget" above memory or time."""
         task, limit = COMPARE_TASKS[request.task], self._service.slot.time_limit
         networks = [name for name in request.models if name not in BASELINES]
         if not networks:
@@ -199,10 +195,8 @@ class CompareJob:
         return f"{size_text(size)} go in; about {duration(seconds)} for {several}."
 
     def _expected_seconds(self, name: str, size: tuple[int, int]) -> float:
-        """Seconds of a network: measured where it ran before, else by its MACs.
-
-        Raises:
-            JobError: "over_budget", it is known not to fit the memory.
+        """Seconds of a network: measured where it ran before, else by its MACs; "over_budget"
+        where it is known not to fit the memory.
         """
         area = size[0] * size[1]
         upscaler = None if self._service.lends_gpu else self._service.models.peek(name)

@@ -91,11 +91,7 @@ class Comparison:
             move: given a file's path, returns the new one.
         """
         results = (
-            replace(
-                one,
-                file=one.file and move(one.file),
-                errors=one.errors and move(one.errors),
-            )
+            replace(one, file=one.file and move(one.file), errors=one.errors and move(one.errors))
             for one in self.results
         )
         return replace(self, original=self.original and move(self.original), results=tuple(results))
@@ -178,11 +174,7 @@ def close_up(comparison: object, across: object, down: object, side: object) -> 
 
 def close_up_figure(comparison: object, across: object, down: object, side: object) -> bytes:
     """Figure of one place of every result, a PNG; with error maps where there is an original.
-
-    Args:
-        comparison, across, down, side: as ``close_up``.
-    Raises:
-        As ``close_up``.
+    Arguments and errors are those of ``close_up``.
     """
     checked = _require_results(comparison)
     crops = _crops(checked, _crop_box(checked.size, across, down, side))
@@ -201,10 +193,8 @@ def click_position(comparison: object, point: object) -> tuple[float, float]:
     """Position of a click in the overview, in percent of the width and height.
 
     Args:
-        comparison: as ``close_up``.
+        comparison: as of ``close_up``, as are the errors.
         point: (x, y) in pixels of the overview.
-    Raises:
-        As ``close_up``.
     """
     width, height = _overview_size(_require_results(comparison).size)
     if not isinstance(point, list | tuple) or len(point) != 2:
@@ -215,11 +205,7 @@ def click_position(comparison: object, point: object) -> tuple[float, float]:
 
 def largest_difference(comparison: object, side: object) -> tuple[float, float]:
     """Position where the results differ most, in percent of the width and height.
-
-    Args:
-        comparison, side: as ``close_up``.
-    Raises:
-        As ``close_up``.
+    Arguments and errors are those of ``close_up``.
     """
     checked = _require_results(comparison)
     width, height = checked.size

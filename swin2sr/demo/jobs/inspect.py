@@ -65,7 +65,7 @@ class InspectRequest:
 
 
 class InspectJob:
-    """Actions of the tab "Look inside".
+    """Inspect jobs: the actions of the tab "Look inside".
 
     Args:
         service: where they run.
@@ -300,11 +300,7 @@ class InspectJob:
             yield
 
     def _cost_update(self, upscaler: Upscaler, crop: Crop, runs: int) -> Update:
-        """Update with the cost of a job.
-
-        Raises:
-            JobError: "over_budget", more memory or more time than there is.
-        """
+        """Update with the cost of a job; "over_budget" above memory or time."""
         size = (crop.width, crop.height)
         estimate = upscaler.estimate(size, tile=None)
         if not estimate.fits:
@@ -317,11 +313,7 @@ class InspectJob:
     def _check_memory(
         self, upscaler: Upscaler, request: InspectRequest, patch: tuple[int, int, int]
     ) -> None:
-        """Check that there is memory for an attribution.
-
-        Raises:
-            JobError: "over_budget".
-        """
+        """Check that there is memory for an attribution; "over_budget" where there is not."""
         size = (request.crop.height, request.crop.width)
         area, needed = inspect.attribution_cost(upscaler.config, size, patch)
         free = int(SAFE_SHARE * hardware.available_memory(upscaler.device))

@@ -71,7 +71,7 @@ class RestoreResult:
 
 
 class RestoreJob:
-    """Action of the tab "Restore".
+    """Restore job: the action of the tab "Restore".
 
     Args:
         service: where it runs.

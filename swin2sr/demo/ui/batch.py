@@ -11,12 +11,20 @@ import gradio as gr
 from swin2sr.demo.jobs.batch import BYTE_LIMIT, FILE_LIMIT, BatchJob, BatchResult
 from swin2sr.demo.models import DEFAULT_MODEL, describe_model
 from swin2sr.demo.service import Service
-from swin2sr.demo.ui.components import NETWORK, PREVIEW, PRIVATE, Relay, job_owner, task_inputs
+from swin2sr.demo.ui.components import (
+    NETWORK,
+    PRIVATE,
+    Relay,
+    job_owner,
+    preview_on,
+    run_buttons,
+    task_inputs,
+)
 from swin2sr.demo.ui.files import SUFFIXES, uploaded_path
 
 
 class BatchTab:
-    """Tab to be built inside ``gr.Tab``.
+    """Tab "Batch", to be built inside ``gr.Tab``.
 
     Args:
         service: what does the work.
@@ -39,9 +47,7 @@ class BatchTab:
                     elem_id="batch-preview",
                     elem_classes="job-preview",
                 )
-                with gr.Row():
-                    go = gr.Button("Restore all", variant="primary", min_width=100)
-                    halt = gr.Button("Stop", min_width=100)
+                go, halt = run_buttons("Restore all")
             with gr.Column():
                 self._gallery = gr.Gallery(
                     label="Results",
@@ -59,14 +65,7 @@ class BatchTab:
                 self._archive = archive = gr.DownloadButton(
                     "Download all as zip", interactive=False
                 )
-        gr.on(
-            [sources.change, task.change, quality.change],
-            self.preview,
-            [sources, task, quality],
-            preview,
-            api_name="preview_batch",
-            **PREVIEW,
-        )
+        preview_on([sources, task, quality], self.preview, preview, "preview_batch")
         run = go.click(
             self.batch,
             [sources, task, quality, keep],

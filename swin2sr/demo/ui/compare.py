@@ -19,7 +19,17 @@ from swin2sr.demo.jobs.compare_results import CLOSE_UP_SIDES, Comparison
 from swin2sr.demo.messages import escape_markdown
 from swin2sr.demo.models import COMPARE_TASKS, model_label
 from swin2sr.demo.service import Service
-from swin2sr.demo.ui.components import NETWORK, PREVIEW, PRIVATE, Relay, job_owner, stop_handler
+from swin2sr.demo.ui.components import (
+    NETWORK,
+    PREVIEW,
+    PRIVATE,
+    Relay,
+    job_owner,
+    picture_input,
+    preview_on,
+    run_buttons,
+    stop_on,
+)
 from swin2sr.demo.ui.files import cache_file, uploaded_path, write_examples
 from swin2sr.errors import Swin2SRError
 
@@ -48,7 +58,7 @@ GALLERY: dict[str, Any] = {
 
 
 class CompareTab:
-    """Tab to be built inside ``gr.Tab``.
+    """Tab "Compare", to be built inside ``gr.Tab``.
 
     Args:
         service: what does the work.
@@ -61,9 +71,7 @@ class CompareTab:
             with gr.Column():
                 inputs = self._build_inputs()
                 preview = gr.Markdown("Choose a picture.", elem_classes="job-preview")
-                with gr.Row():
-                    go = gr.Button("Compare", variant="primary", min_width=100)
-                    halt = gr.Button("Stop", min_width=100)
+                go, halt = run_buttons("Compare")
             with gr.Column():
                 self._results = gr.Gallery(label="Results", columns=2, **GALLERY)
                 report = gr.Markdown(
@@ -77,14 +85,7 @@ class CompareTab:
             copied: dict[str, Any] = {"lines": 5, "buttons": ["copy"], "interactive": False}
             markdown = gr.Textbox(label="As Markdown", **copied)
             table = gr.Textbox(label="As CSV", **copied)
-        gr.on(
-            [one.change for one in inputs],
-            self.preview,
-            inputs,
-            preview,
-            api_name="preview_compare",
-            **PREVIEW,
-        )
+        preview_on(inputs, self.preview, preview, "preview_compare")
         run = go.click(
             self.compare,
             inputs,
@@ -93,21 +94,11 @@ class CompareTab:
             show_progress_on=self._results,
             **NETWORK,
         )
-        halt.click(
-            stop_handler(service, STOPPED),
-            None,
-            report,
-            cancels=[run],
-            api_name="stop_compare",
-            queue=False,
-            **PRIVATE,
-        )
+        stop_on(halt, service, report, [run], "stop_compare", STOPPED)
 
     def _build_inputs(self) -> list[Any]:
         """Build what goes in: picture, task, what to measure against, models."""
-        source = gr.Image(
-            label="Your picture", type="filepath", sources=["upload", "clipboard"], height=260
-        )
+        source = picture_input("Your picture", 260)
         with tempfile.TemporaryDirectory() as folder:
             gr.Examples(write_examples(Path(folder)), source, label="Examples")
         task = gr.Radio(
@@ -122,9 +113,7 @@ class CompareTab:
             info=REFERENCE_HELP,
         )
         with gr.Column(visible=False) as given:
-            original = gr.Image(
-                label="The original", type="filepath", sources=["upload", "clipboard"], height=200
-            )
+            original = picture_input("The original", 200)
         quality = gr.Slider(
             *JPEG_QUALITIES,
             10,

@@ -89,18 +89,39 @@ def job_owner(request: gr.Request) -> str:
     return request.session_hash or ""
 
 
-def stop_handler(service: Service, stopped: str = "Stopped.") -> Callable[[gr.Request], Any]:
-    """Handler of a Stop button; beside it stands ``cancels=[...]`` for jobs that still wait.
+def picture_input(label: str, height: int, **options: Any) -> gr.Image:
+    """Build an input for a picture, by upload or from the clipboard."""
+    sources: list[Any] = ["upload", "clipboard"]
+    return gr.Image(label=label, type="filepath", sources=sources, height=height, **options)
 
-    Args:
-        service: where the job runs.
-        stopped: what the report says then.
+
+def run_buttons(label: str) -> tuple[gr.Button, gr.Button]:
+    """Build the button that runs a job, and the one that stops it."""
+    with gr.Row():
+        return gr.Button(label, variant="primary", min_width=100), gr.Button("Stop", min_width=100)
+
+
+def stop_on(
+    button: gr.Button,
+    service: Service,
+    report: gr.Markdown,
+    runs: list[Any],
+    api_name: str,
+    text: str = "Stopped.",
+) -> None:
+    """Have a button stop the visitor's job: the running one, which the report then says, or one
+    of these runs that still waits.
     """
 
     def stop(request: gr.Request) -> Any:
-        return stopped if service.slot.stop(job_owner(request)) else gr.skip()
+        return text if service.slot.stop(job_owner(request)) else gr.skip()
 
-    return stop
+    button.click(stop, None, report, cancels=runs, api_name=api_name, queue=False, **PRIVATE)
+
+
+def preview_on(inputs: list[Any], preview: Any, output: gr.Markdown, api_name: str) -> None:
+    """Have a change of any input write the preview of a job."""
+    gr.on([one.change for one in inputs], preview, inputs, output, api_name=api_name, **PREVIEW)
 
 
 def task_inputs() -> tuple[gr.Radio, gr.Radio, gr.Checkbox]:
@@ -125,7 +146,5 @@ def update_quality(task: str, quality: str) -> gr.Radio:
     choices = task_qualities(task)
     keys = [key for _, key in choices]
     return gr.Radio(
-        choices=choices,
-        value=quality if quality in keys else keys[0],
-        visible=len(choices) > 1,
+        choices=choices, value=quality if quality in keys else keys[0], visible=len(choices) > 1
     )

@@ -24,7 +24,7 @@ from swin2sr.errors import Swin2SRError
 
 
 class InspectTab:
-    """Tab to be built inside ``gr.Tab``.
+    """Tab "Look inside", to be built inside ``gr.Tab``.
 
     Args:
         service: what does the work.
@@ -116,9 +116,9 @@ class InspectTab:
 
     def pick(self, event: gr.SelectData) -> tuple[int, int]:
         """Pixel under a click on the picture itself, which the browser tells."""
-        place = event.index
-        if not (isinstance(place, list | tuple) and len(place) == 2):
+        click = event.index
+        if not (isinstance(click, list | tuple) and len(click) == 2):
             raise error_toast("Click on the picture.")
-        if not all(type(at) in (int, float) and 0 <= at < 2**31 for at in place):
+        if not all(type(at) in (int, float) and 0 <= at < 2**31 for at in click):
             raise error_toast("Click on the picture.")
-        return int(place[0]), int(place[1])
+        return int(click[0]), int(click[1])

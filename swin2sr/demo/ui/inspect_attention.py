@@ -19,7 +19,8 @@ from swin2sr.demo.ui.components import (
     Relay,
     error_toast,
     job_owner,
-    stop_handler,
+    run_buttons,
+    stop_on,
 )
 from swin2sr.demo.ui.files import RETENTION_SECONDS, cache_file, uploaded_path
 from swin2sr.demo.ui.inspect_inputs import DARK, InspectInputs, figure
@@ -38,7 +39,7 @@ FIRST_BLOCK = 2  # the first that is shifted
 
 
 class AttentionSection:
-    """Section to be built inside ``gr.Tab``.
+    """Section "Attention", to be built inside ``gr.Tab``.
 
     Args:
         service, job: what does the work.
@@ -67,9 +68,7 @@ class AttentionSection:
         self.block = gr.Slider(1, 8, FIRST_BLOCK, step=1, label="Block")
         self._heads = gr.Radio(_head_choices(DEFAULT_MODEL), value=EVERY, label="Heads")
         flow = gr.Checkbox(False, label="Also follow attention through all blocks (twice the time)")
-        with gr.Row():
-            go = gr.Button("Show attention", variant="primary", min_width=100)
-            halt = gr.Button("Stop", min_width=100)
+        go, halt = run_buttons("Show attention")
         report = gr.Markdown(NO_RESULT, elem_id="attention-report", elem_classes="report")
         with gr.Row(visible=False) as more:
             self._mosaic, _ = figure(
@@ -87,16 +86,11 @@ class AttentionSection:
         self._outputs = [self._figure, self._mosaic, self._flow, numbers, report, self._found]
         self._inputs = [*inputs.required, self.block, self._heads, flow, *inputs.pixel, inputs.dark]
         self._more = more
-        self._wire(inputs, report, go, halt, stop_handler(service))
+        runs = self._connect(inputs, report, go)
+        stop_on(halt, service, report, runs, "stop_attention")
 
-    def _wire(
-        self,
-        inputs: InspectInputs,
-        report: gr.Markdown,
-        go: gr.Button,
-        halt: gr.Button,
-        stop: Any,
-    ) -> None:
+    def _connect(self, inputs: InspectInputs, report: gr.Markdown, go: gr.Button) -> list[Any]:
+        """Connect the events; returns those that run the job."""
         clicked = self.view.select(
             self.pick,
             [inputs.crop],
@@ -111,9 +105,6 @@ class AttentionSection:
             self._run(inputs.x.submit, api_visibility="private"),
             self._run(inputs.y.submit, api_visibility="private"),
         ]
-        halt.click(
-            stop, None, report, cancels=runs, api_name="stop_attention", queue=False, **PRIVATE
-        )
         gr.on(
             [self.block.change, self._heads.change],
             self.redraw,
@@ -134,6 +125,7 @@ class AttentionSection:
             api_name="update_blocks",
             **PRIVATE,
         )
+        return runs
 
     def _run(self, trigger: Any, **visible: Any) -> Any:
         """Have a trigger show the attention."""

@@ -11,7 +11,7 @@ from swin2sr.demo.jobs import inspect_figures
 from swin2sr.demo.jobs.inspect import PATCH_SIDES, STEP_CHOICES, InspectJob, inspectable_models
 from swin2sr.demo.jobs.inspect_results import AttributionResult, attribution_summary
 from swin2sr.demo.service import Service
-from swin2sr.demo.ui.components import NETWORK, PRIVATE, Relay, job_owner, stop_handler
+from swin2sr.demo.ui.components import NETWORK, PRIVATE, Relay, job_owner, run_buttons, stop_on
 from swin2sr.demo.ui.files import cache_file, uploaded_path
 from swin2sr.demo.ui.inspect_inputs import InspectInputs, figure
 
@@ -26,7 +26,7 @@ NO_OTHER = "no other"
 
 
 class AttributionSection:
-    """Section to be built inside ``gr.Tab``.
+    """Section "Attribution", to be built inside ``gr.Tab``.
 
     Args:
         service, job: what does the work.
@@ -65,9 +65,7 @@ class AttributionSection:
         other = gr.Dropdown(
             [NO_OTHER, *inspectable_models()], value=NO_OTHER, label="Beside", filterable=False
         )
-        with gr.Row():
-            go = gr.Button("Show attribution", variant="primary", min_width=100)
-            halt = gr.Button("Stop", min_width=100)
+        go, halt = run_buttons("Show attribution")
         report = gr.Markdown(NO_RESULT, elem_id="attribution-report", elem_classes="report")
         with gr.Accordion("Numbers", open=False):
             numbers = gr.JSON(label="Patch, diffusion index and mean distance, by model")
@@ -79,21 +77,9 @@ class AttributionSection:
             show_progress_on=self._first,
             **NETWORK,
         )
-        halt.click(
-            stop_handler(service),
-            None,
-            report,
-            cancels=[run],
-            api_name="stop_attribution",
-            queue=False,
-            **PRIVATE,
-        )
+        stop_on(halt, service, report, [run], "stop_attribution")
         other.change(
-            lambda name: gr.Column(visible=name != NO_OTHER),
-            other,
-            beside,
-            queue=False,
-            **PRIVATE,
+            lambda name: gr.Column(visible=name != NO_OTHER), other, beside, queue=False, **PRIVATE
         )
 
     def attribution(

@@ -12,6 +12,7 @@ import gradio as gr
 from swin2sr.demo.jobs.crop import CROP_SIDES
 from swin2sr.demo.jobs.inspect import inspectable_models
 from swin2sr.demo.models import DEFAULT_MODEL
+from swin2sr.demo.ui.components import picture_input
 from swin2sr.demo.ui.files import write_examples
 
 # Whether the page is dark is known in the browser alone; it comes in place of the last input.
@@ -52,13 +53,7 @@ class InspectInputs:
 
 def build_inputs() -> InspectInputs:
     """Build the shared inputs."""
-    source = gr.Image(
-        label="Your picture (click a pixel)",
-        type="filepath",
-        sources=["upload", "clipboard"],
-        height=260,
-        alt_text="Your picture",
-    )
+    source = picture_input("Your picture (click a pixel)", 260, alt_text="Your picture")
     with tempfile.TemporaryDirectory() as folder:
         gr.Examples(write_examples(Path(folder)), source, label="Examples")
     model = gr.Dropdown(inspectable_models(), value=DEFAULT_MODEL, label="Model", filterable=False)

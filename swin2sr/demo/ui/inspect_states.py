@@ -22,7 +22,8 @@ from swin2sr.demo.ui.components import (
     Relay,
     error_toast,
     job_owner,
-    stop_handler,
+    run_buttons,
+    stop_on,
 )
 from swin2sr.demo.ui.files import RETENTION_SECONDS, cache_file, uploaded_path
 from swin2sr.demo.ui.inspect_inputs import DARK, InspectInputs, figure
@@ -54,7 +55,7 @@ class DepthFiles:
 
 
 class StatesSection:
-    """Section to be built inside ``gr.Tab``.
+    """Section "Hidden states", to be built inside ``gr.Tab``.
 
     Args:
         service, job: what does the work.
@@ -76,9 +77,7 @@ class StatesSection:
             )
         depth = gr.Slider(1, _depth_count(DEFAULT_MODEL), 1, step=1, label="Depth")
         at = gr.Markdown("", elem_id="states-depth", elem_classes="job-preview")
-        with gr.Row():
-            go = gr.Button("Show hidden states", variant="primary", min_width=100)
-            halt = gr.Button("Stop", min_width=100)
+        go, halt = run_buttons("Show hidden states")
         report = gr.Markdown(NO_RESULT, elem_id="states-report", elem_classes="report")
         with gr.Row(visible=False) as more:
             self._overview, _ = figure(
@@ -100,15 +99,7 @@ class StatesSection:
             **NETWORK,
         )
         run.success(lambda: gr.Row(visible=True), None, more, queue=False, **PRIVATE)
-        halt.click(
-            stop_handler(service),
-            None,
-            report,
-            cancels=[run],
-            api_name="stop_states",
-            queue=False,
-            **PRIVATE,
-        )
+        stop_on(halt, service, report, [run], "stop_states")
         depth.change(
             self.step,
             [files, depth],

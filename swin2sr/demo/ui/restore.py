@@ -14,11 +14,13 @@ from swin2sr.demo.models import DEFAULT_MODEL, describe_model
 from swin2sr.demo.service import Service
 from swin2sr.demo.ui.components import (
     NETWORK,
-    PREVIEW,
     PRIVATE,
     Relay,
     job_owner,
-    stop_handler,
+    picture_input,
+    preview_on,
+    run_buttons,
+    stop_on,
     task_inputs,
     update_quality,
 )
@@ -26,7 +28,7 @@ from swin2sr.demo.ui.files import uploaded_path, write_task_examples
 
 
 class RestoreTab:
-    """Tab to be built inside ``gr.Tab``.
+    """Tab "Restore", to be built inside ``gr.Tab``.
 
     Args:
         service: what does the work.
@@ -39,13 +41,11 @@ class RestoreTab:
             with gr.Column():
                 inputs, go, halt = self._build_inputs()
             with gr.Column():
-                self._build_outputs(inputs, go, halt, stop_handler(service))
+                self._build_outputs(inputs, go, halt, service)
 
-    def _build_inputs(self) -> tuple[list[gr.components.Component], gr.Button, gr.Button]:
+    def _build_inputs(self) -> tuple[list[Any], gr.Button, gr.Button]:
         """Build what goes in: picture, task and model; the preview; the two buttons."""
-        source = gr.Image(
-            label="Your picture", type="filepath", sources=["upload", "clipboard"], height=240
-        )
+        source = picture_input("Your picture", 240)
         examples = gr.Examples(list(self._examples), source, label="Examples, each with its task")
         task, quality, keep = task_inputs()
         # The task of the example that was chosen; its result comes with it.
@@ -55,21 +55,12 @@ class RestoreTab:
         preview = gr.Markdown(
             describe_model(DEFAULT_MODEL), elem_id="restore-preview", elem_classes="job-preview"
         )
-        with gr.Row():
-            go = gr.Button("Restore", variant="primary", min_width=100)
-            halt = gr.Button("Stop", min_width=100)
-        gr.on(
-            [source.change, task.change, quality.change],
-            self.preview,
-            [source, task, quality],
-            preview,
-            api_name="preview",
-            **PREVIEW,
-        )
+        go, halt = run_buttons("Restore")
+        preview_on([source, task, quality], self.preview, preview, "preview")
         return [source, task, quality, keep], go, halt
 
     def _build_outputs(
-        self, inputs: list[gr.components.Component], go: gr.Button, halt: gr.Button, stop: Any
+        self, inputs: list[Any], go: gr.Button, halt: gr.Button, service: Service
     ) -> None:
         """Build what comes out: before and after, report, file; and the events that run the job."""
         # Inside its borders the frame is 438 px high. A picture that may be higher is cropped, and
@@ -91,7 +82,7 @@ class RestoreTab:
             run.success(
                 lambda: gr.DownloadButton(interactive=True), None, download, queue=False, **PRIVATE
             )
-        halt.click(stop, None, report, cancels=runs, api_name="stop", queue=False, **PRIVATE)
+        stop_on(halt, service, report, runs, "stop")
         # The slider inside the pictures cannot be reached by keyboard; this one can.
         position.input(
             lambda share: gr.ImageSlider(slider_position=share),
@@ -105,12 +96,7 @@ class RestoreTab:
     def _run(self, inputs: list[Any], outputs: list[Any], trigger: Any, **visible: Any) -> Any:
         """Have a trigger restore the picture."""
         return trigger(
-            self.restore,
-            inputs,
-            outputs,
-            show_progress_on=self._result,
-            **NETWORK,
-            **visible,
+            self.restore, inputs, outputs, show_progress_on=self._result, **NETWORK, **visible
         )
 
     def restore(
