@@ -50,9 +50,9 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_ROOMS = {
-    name: room
-    for room, names in {
+_MODULES = {
+    name: module
+    for module, names in {
         "swin2sr.auto": (
             "AutoImageProcessor AutoModel AutoModelForImageClassification "
             "AutoModelForImageToImage AutoModelForMaskedImageModeling infer_device pipeline"
@@ -75,16 +75,16 @@ _ROOMS = {
     for name in names.split()
 }
 
-__all__ = ["__version__", *_ROOMS]
+__all__ = ["__version__", *_MODULES]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _ROOMS:
+    if name not in _MODULES:
         raise AttributeError(f"module 'swin2sr' has no attribute {name!r}")
-    value = getattr(import_module(_ROOMS[name]), name)
+    value = getattr(import_module(_MODULES[name]), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_ROOMS])
+    return sorted([*globals(), *_MODULES])

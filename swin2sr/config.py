@@ -77,7 +77,7 @@ class Config:
         Raises:
             ConfigError: the file is missing, is not JSON, or describes another model.
         """
-        return cls.from_dict(read_object(path))
+        return cls.from_dict(read_json_object(path))
 
     def to_json_string(self) -> str:
         """Text of ``config.json``, keys sorted."""
@@ -155,19 +155,19 @@ class RestorationConfig(Config):
     upsampler: str = "pixelshuffle"
 
     def __post_init__(self) -> None:
-        settle = object.__setattr__
+        set_field = object.__setattr__
         if isinstance(self.image_size, list | tuple):
-            settle(self, "image_size", pair("image_size", self.image_size))
+            set_field(self, "image_size", pair("image_size", self.image_size))
         patch: Any = self.patch_size
         if isinstance(patch, list | tuple) and pair("patch_size", patch) == (1, 1):
             patch = 1
-        settle(self, "patch_size", whole("patch_size", patch))
+        set_field(self, "patch_size", whole("patch_size", patch))
         if not self.num_channels_out:
-            settle(self, "num_channels_out", self.num_channels)
-        settle(self, "upsampler", self.upsampler or "")
-        settle(self, "img_range", positive("img_range", self.img_range))
-        settle(self, "extra", dict(self.extra))
-        settle_layers(self, part="group")
+            set_field(self, "num_channels_out", self.num_channels)
+        set_field(self, "upsampler", self.upsampler or "")
+        set_field(self, "img_range", positive("img_range", self.img_range))
+        set_field(self, "extra", dict(self.extra))
+        normalise_layers(self, part="group")
         self._check()
 
     def _check(self) -> None:
@@ -299,16 +299,29 @@ def restoration_config(values: Mapping[str, Any]) -> RestorationConfig:
     return RESTORATION[kind].from_dict(values)
 
 
-def read_object(path: str | Path) -> dict[str, Any]:
+def read_json_object(path: str | Path) -> dict[str, Any]:
     """Read the values of a ``config.json``.
 
     Raises:
         ConfigError: the file is missing or is not a JSON object.
     """
     try:
-        values = json.loads(Path(path).read_text(encoding="utf-8"))
+        data = Path(path).read_bytes()
     except (OSError, ValueError) as error:
         raise ConfigError(f"Cannot read the configuration {str(path)!r}: {error}.") from error
+    return parse_json_object(data, path)
+
+
+def parse_json_object(data: bytes, path: str | Path) -> dict[str, Any]:
+    """Parse the bytes of a ``config.json``; ``path`` is for messages.
+
+    Raises:
+        ConfigError: not a JSON object.
+    """
+    try:
+        values = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"The configuration {str(path)!r} is not JSON: {error}.") from error
     if not isinstance(values, dict):
         raise ConfigError(f"The configuration {str(path)!r} is not a JSON object.")
     return values
@@ -369,7 +382,7 @@ def choice(name: str, value: Any, choices: Iterable[Any]) -> Any:
     return value
 
 
-def settle_layers(config: Any, *, part: str) -> None:
+def normalise_layers(config: Any, *, part: str) -> None:
     """Check, and bring to their types, the fields that all Swin networks share.
 
     Args:
@@ -378,9 +391,9 @@ def settle_layers(config: Any, *, part: str) -> None:
     Raises:
         ConfigError: a value outside what layers can be built from.
     """
-    settle = object.__setattr__
+    set_field = object.__setattr__
     for name in ("depths", "num_heads"):
-        settle(config, name, whole_numbers(name, getattr(config, name), least=1))
+        set_field(config, name, whole_numbers(name, getattr(config, name), least=1))
     depths, heads = len(config.depths), len(config.num_heads)
     if depths == 0 or depths != heads:
         raise ConfigError(
@@ -388,7 +401,7 @@ def settle_layers(config: Any, *, part: str) -> None:
             f"got {depths} and {heads}."
         )
     for name in (*_RATES, "mlp_ratio", "initializer_range", "layer_norm_eps"):
-        settle(config, name, number(name, getattr(config, name)))
+        set_field(config, name, number(name, getattr(config, name)))
     for name in _RATES:
         if not 0.0 <= getattr(config, name) < 1.0:
             raise ConfigError(f"{name} must be in [0, 1), got {getattr(config, name)}.")

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
-from swin2sr.config import Config, choice, flag, pair, settle_layers, whole, whole_numbers
+from swin2sr.config import Config, choice, flag, normalise_layers, pair, whole, whole_numbers
 from swin2sr.errors import ConfigError
 
 MAX_STAGES = 16  # the width doubles with each: what a file asks for is bounded before it is built
@@ -88,20 +88,20 @@ class BackboneConfig(Config):
     problem_type: str | None = None
 
     def __post_init__(self) -> None:
-        settle = object.__setattr__
+        set_field = object.__setattr__
         for name in ("image_size", "patch_size"):
             value = getattr(self, name)
             sides = pair(name, value) if isinstance(value, list | tuple) else whole(name, value)
-            settle(self, name, sides)
-        settle_layers(self, part="stage")
+            set_field(self, name, sides)
+        normalise_layers(self, part="stage")
         for name in _FLAGS:
             flag(name, getattr(self, name))
         self._check()
-        self._settle_labels()
+        self._complete_labels()
         features, indices = _aligned(self.stage_names, self.out_features, self.out_indices)
-        settle(self, "out_features", features)
-        settle(self, "out_indices", indices)
-        settle(self, "extra", dict(self.extra))
+        set_field(self, "out_features", features)
+        set_field(self, "out_indices", indices)
+        set_field(self, "extra", dict(self.extra))
 
     def _check(self) -> None:
         for name in ("num_channels", "embed_dim", "window_size", "encoder_stride"):
@@ -121,7 +121,7 @@ class BackboneConfig(Config):
         if int(self.mlp_ratio * self.embed_dim) < 1:
             raise ConfigError(f"mlp_ratio {self.mlp_ratio} leaves the MLP without hidden features.")
 
-    def _settle_labels(self) -> None:
+    def _complete_labels(self) -> None:
         names, count = self.id2label, self.num_labels
         if names is None:
             count = 2 if count is None else whole("num_labels", count)

@@ -6,7 +6,6 @@ shapes are held against the configuration, and everything that had to be assumed
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -24,7 +23,13 @@ from swin2sr.checkpoints.download import DEADLINE
 from swin2sr.checkpoints.entry import TASKS, Entry, Origin, describe, task_of
 from swin2sr.checkpoints.key_mapping import RestorationWeights
 from swin2sr.checkpoints.read_weights import Weights, read_bytes, read_weights
-from swin2sr.config import RESTORATION, Config, RestorationConfig, Swin2SRConfig
+from swin2sr.config import (
+    RESTORATION,
+    Config,
+    RestorationConfig,
+    Swin2SRConfig,
+    parse_json_object,
+)
 from swin2sr.errors import ConfigError, KindError, WeightsError
 
 WEIGHT_NAMES = ("model.safetensors", "pytorch_model.bin")  # in a folder, the first that is there
@@ -330,14 +335,7 @@ def read_json(path: Path) -> dict[str, Any]:
         ConfigError: not a JSON object.
         WeightsError: not a file, or one that is too large.
     """
-    data = read_bytes(path, MAX_CONFIG)
-    try:
-        values = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"The configuration {str(path)!r} is not JSON: {error}.") from error
-    if not isinstance(values, dict):
-        raise ConfigError(f"The configuration {str(path)!r} is not a JSON object.")
-    return values
+    return parse_json_object(read_bytes(path, MAX_CONFIG), path)
 
 
 def read_config(

@@ -13,7 +13,7 @@ from typing import Any
 
 from swin2sr.checkpoints.entry import Entry
 from swin2sr.checkpoints.published import PUBLISHED
-from swin2sr.config import read_object, restoration_config
+from swin2sr.config import read_json_object, restoration_config
 
 WEIGHTS_FOLDER = Path(__file__).resolve().parent.parent / "weights"
 DEFAULT = "swin2sr-small-x2"  # what works at once, without the network
@@ -47,7 +47,7 @@ def packaged_entry(facts: dict[str, Any], folder: Path = WEIGHTS_FOLDER) -> Entr
     weights = folder / f"{facts['name']}.safetensors"
     if not (described.is_file() and weights.is_file()):
         return None
-    config = restoration_config(read_object(described))
+    config = restoration_config(read_json_object(described))
     extra = dict(config.extra)
     known = extra.pop("checkpoint", {})
     return Entry(

@@ -43,10 +43,10 @@ def find_sources(inputs: Iterable[Path], output: Path, *, recursive: bool) -> di
         ImageError: a folder without pictures.
     """
     found: dict[Path, Source] = {}
-    skipped = _real(output)
+    skipped = _real_path(output)
     for given in inputs:
         if not os.path.isdir(given):
-            found.setdefault(_real(given), Source(given))
+            found.setdefault(_real_path(given), Source(given))
             continue
         inside = list(_walk(given, skipped, recursive))
         if not inside:
@@ -56,11 +56,11 @@ def find_sources(inputs: Iterable[Path], output: Path, *, recursive: bool) -> di
                 remedy="" if recursive else "Use --recursive for the folders inside it.",
             )
         for path in inside:
-            found.setdefault(_real(path), Source(path, path.parent.relative_to(given)))
+            found.setdefault(_real_path(path), Source(path, path.parent.relative_to(given)))
     return found
 
 
-def _real(path: Path) -> Path:
+def _real_path(path: Path) -> Path:
     """Real path, links followed; unlike ``Path.resolve`` it does not raise on a circle of them."""
     return Path(os.path.realpath(path))
 
@@ -75,7 +75,7 @@ def _walk(folder: Path, skipped: Path, recursive: bool) -> Iterator[Path]:
         folders[:] = sorted(
             name
             for name in folders
-            if recursive and not name.startswith(".") and _real(place / name) != skipped
+            if recursive and not name.startswith(".") and _real_path(place / name) != skipped
         )
 
 
@@ -180,13 +180,13 @@ def check_target(target: Path, output: Path, inputs: Collection[Path], *, overwr
     Raises:
         OutputError: "exists" or "outside".
     """
-    if _real(target) in inputs:
+    if _real_path(target) in inputs:
         raise OutputError(f"The result {str(target)!r} would replace an input.", code="exists")
     if os.path.lexists(target) and not overwrite:
         raise OutputError(
             f"{str(target)!r} exists.", code="exists", remedy="Use --overwrite to replace it."
         )
-    inside = target == output or _real(target.parent).is_relative_to(_real(output))
+    inside = target == output or _real_path(target.parent).is_relative_to(_real_path(output))
     if not inside:
         raise OutputError(f"{str(target.parent)!r} leads out of the output folder.", code="outside")
 

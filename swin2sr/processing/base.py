@@ -18,7 +18,7 @@ from swin2sr.config import choice
 from swin2sr.errors import ConfigError, KindError, OutputError, ShapeError
 from swin2sr.filesystem import write_bytes
 from swin2sr.processing.config_files import PROCESSOR
-from swin2sr.processing.planes import FIRST, LAST, flat
+from swin2sr.processing.planes import FIRST, LAST, flatten_images
 
 
 class BatchFeature(dict[str, Any]):
@@ -76,7 +76,7 @@ class ImageProcessor(ABC):
         choice("input_data_format", input_data_format, (None, FIRST, LAST, "none"))
         choice("data_format", data_format, (None, FIRST, LAST))
         made = []
-        for image in flat(images):
+        for image in flatten_images(images):
             planes, is_dark = used._prepare(image, input_data_format)
             if is_dark:
                 text = "A picture of 0..1 is rescaled, as if of 0..255; use do_rescale=False."

@@ -56,10 +56,10 @@ def to_picture(pixels: np.ndarray) -> Image.Image:
     return Image.fromarray(levels[..., 0] if channels == 1 else levels)
 
 
-def flat(images: Any) -> list[Any]:
+def flatten_images(images: Any) -> list[Any]:
     """List single pictures, from one, from lists of them and from batches."""
     if isinstance(images, list | tuple):
-        return [image for item in images for image in flat(item)]
+        return [image for item in images for image in flatten_images(item)]
     if isinstance(images, np.ndarray | Tensor) and images.ndim == 4:
         return list(images)
     return [images]
