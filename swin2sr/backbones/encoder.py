@@ -18,7 +18,7 @@ from swin2sr.backbones.config import BackboneConfig, Swinv2Config
 from swin2sr.backbones.outputs import BackboneModelOutput
 from swin2sr.backbones.patches import PatchEmbedding, PatchMerging
 from swin2sr.errors import ShapeError
-from swin2sr.nn.attention import CosineWindowAttention, WindowAttention, WindowedAttention
+from swin2sr.nn.attention import CosineWindowAttention, DotProductWindowAttention, WindowAttention
 from swin2sr.nn.blocks import Block, PostNormBlock, PreNormBlock, run_block
 from swin2sr.nn.init import drop_path_rates, initialise
 
@@ -31,13 +31,15 @@ def build_block(config: BackboneConfig, stage: int, depth: int, drop_path: float
     window, shift = config.stage_window(stage)
     shift = shift if depth % 2 else 0
     bias, dropout = config.qkv_bias, config.attention_probs_dropout_prob
-    attention: WindowedAttention
+    attention: WindowAttention
     if isinstance(config, Swinv2Config):
         pretrained = config.pretrained_window_sizes[stage]
         attention = CosineWindowAttention(dim, heads, window, shift, bias, dropout, pretrained)
         kind: type[Block] = PostNormBlock
     else:
-        attention = WindowAttention(dim, heads, window, shift, bias, dropout, shrinks=True)
+        attention = DotProductWindowAttention(
+            dim, heads, window, shift, bias, dropout, shrinks=True
+        )
         kind = PreNormBlock
     return kind(
         attention,

@@ -87,13 +87,13 @@ def attention_matrices(
     )
     whole = below <= 0 and right <= 0
     if not whole:
-        tokens = F.pad(block.attended(tokens), (0, 0, 0, max(0, right), 0, max(0, below)))
+        tokens = F.pad(block.attention_input(tokens), (0, 0, 0, max(0, right), 0, max(0, below)))
     constants = block.attention.constants()
     for kind in windows.kinds.unique().tolist():
         for some in (windows.kinds == kind).nonzero()[:, 0].split(STRIP_WINDOWS):
             part = Windows(windows.rows[some], windows.columns[some], windows.kinds[some])
             inside = part.take(tokens)
-            inside = block.attended(inside) if whole else inside
+            inside = block.attention_input(inside) if whole else inside
             _, weights = block.attention(inside, constants, [(len(some), kind)], None, True)
             assert weights is not None
             yield some, weights.float()

@@ -23,7 +23,7 @@ from swin2sr.inspect.hooks import (
     evaluation_mode,
     removing,
 )
-from swin2sr.nn.blocks import Block, Watcher
+from swin2sr.nn.blocks import Block, BlockHook
 
 MOST_BYTES = 4 * 1024**3  # of feature maps kept at once
 TOKENS = 4096  # sampled where every one would tell no more
@@ -89,7 +89,7 @@ def hidden_states(
     if at == "layers":
         place = {block: index for index, block in enumerate(probe.blocks, 1)}
         output = PostHook(lambda block, tokens: store(place[block], tokens))
-        hooks: dict[Block, list[Watcher]] = {block: [output] for block in probe.blocks}
+        hooks: dict[Block, list[BlockHook]] = {block: [output] for block in probe.blocks}
         hooks[probe.blocks[0]].append(PreHook(lambda _, tokens: store(0, tokens)))
         probe.run(hooks, last=probe.blocks[max(max(order), 1) - 1])
     else:
@@ -273,7 +273,7 @@ def stream_growth(model: Any, image: Any) -> Tensor:
     def measure(_: Block, tokens: Tensor) -> None:
         sizes.append(tokens[0, :height, :width].float().square().mean().sqrt().cpu())
 
-    hooks: dict[Block, list[Watcher]] = {block: [PostHook(measure)] for block in probe.blocks}
+    hooks: dict[Block, list[BlockHook]] = {block: [PostHook(measure)] for block in probe.blocks}
     hooks[probe.blocks[0]].insert(0, PreHook(measure))
     probe.run(hooks)
     return torch.stack(sizes)

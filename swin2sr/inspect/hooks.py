@@ -23,7 +23,7 @@ from swin2sr.errors import ConfigError, KindError
 from swin2sr.images.colour import full_range_luma
 from swin2sr.inference.upscaler import Upscaler
 from swin2sr.models.restoration import RestorationNetwork, Trunk
-from swin2sr.nn.blocks import Block, Watcher
+from swin2sr.nn.blocks import Block, BlockHook
 
 _BARE_NETWORKS = threading.RLock()  # one probing run at a time, where no Upscaler brings its lock
 
@@ -137,7 +137,7 @@ class Probe:
             )
         return counts.pop()
 
-    def run(self, hooks: Mapping[Block, Sequence[Watcher]], last: Block | None = None) -> None:
+    def run(self, hooks: Mapping[Block, Sequence[BlockHook]], last: Block | None = None) -> None:
         """Run the trunk over the picture, without gradients.
 
         Args:
@@ -239,16 +239,16 @@ def checked_indices(what: str, asked: Sequence[int] | int | None, count: int) ->
 
 
 @contextmanager
-def attached(hooks: Mapping[Block, Sequence[Watcher]]) -> Iterator[None]:
+def attached(hooks: Mapping[Block, Sequence[BlockHook]]) -> Iterator[None]:
     """Attach hooks to blocks while the context lasts."""
     for block, several in hooks.items():
-        block.watchers.extend(several)
+        block.hooks.extend(several)
     try:
         yield
     finally:
         for block, several in hooks.items():
             for hook in several:
-                block.watchers.remove(hook)
+                block.hooks.remove(hook)
 
 
 @contextmanager

@@ -165,7 +165,7 @@ def _entropy(block: Block, tokens: Tensor, factor: float, *, shielded: bool) -> 
     constants = attention.constants()
     for kind in windows.kinds.unique().tolist():
         inside = windows.take(tokens)[(windows.kinds == kind).to(tokens.device)] * factor
-        inside = block.attended(inside) if shielded else inside
+        inside = block.attention_input(inside) if shielded else inside
         qkv = linear(inside, attention.qkv.weight, constants.qkv_bias)
         if shielded:
             query, key, _ = attention.split(qkv, constants)

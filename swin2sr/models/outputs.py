@@ -1,4 +1,4 @@
-"""What the models return: dataclasses that also read as tuples and mappings."""
+"""Outputs of the models: dataclasses that also read as tuples and mappings."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from torch import Tensor
 
 @dataclass
 class ModelOutput:
-    """A result by field (``out.loss``), by name (``out["loss"]``) or by place (``out[0]``).
+    """Output read by field (``out.loss``), by name (``out["loss"]``) or by place (``out[0]``).
 
     Places, names and iteration skip the fields that are None.
     """
 
     def to_tuple(self) -> tuple[Any, ...]:
-        """The fields that are not None, in order."""
+        """Return the fields that are not None, in order."""
         return tuple(self.values())
 
     def items(self) -> list[tuple[str, Any]]:
-        """(name, value) of the fields that are not None, in order."""
+        """Return (name, value) of the fields that are not None, in order."""
         pairs = ((f.name, getattr(self, f.name)) for f in fields(self))
         return [(name, value) for name, value in pairs if value is not None]
 
     def keys(self) -> list[str]:
-        """Names of the fields that are not None."""
+        """Return the names of the fields that are not None."""
         return [name for name, _ in self.items()]
 
     def values(self) -> list[Any]:
-        """Values of the fields that are not None."""
+        """Return the values of the fields that are not None."""
         return [value for _, value in self.items()]
 
     def __getitem__(self, key: str | int | slice) -> Any:
@@ -61,7 +61,7 @@ class FeatureOutput(ModelOutput):
 
 @dataclass
 class ImageSuperResolutionOutput(ModelOutput):
-    """A restored image and, on request, what led to it.
+    """Restored image and, on request, loss, hidden states, attention and auxiliary image.
 
     Attributes:
         loss: scalar, when labels were given.

@@ -1,4 +1,4 @@
-"""The restoration network: shallow convolution -> residual groups -> convolution -> head.
+"""Restoration network: shallow convolution -> residual groups -> convolution -> head.
 
 Source: Swin2SR (arXiv 2209.11345), figure 2; SwinIR (arXiv 2108.10257), section 3.1; arithmetic of
 mv-lab/swin2sr ``models/network_swin2sr.py`` and JingyunLiang/SwinIR ``models/network_swinir.py``.
@@ -24,7 +24,7 @@ RGB_MEAN = (0.4488, 0.4371, 0.4040)  # of DIV2K, in 0..1; grey networks use 0
 
 
 class Embedding(nn.Module):
-    """The patch embedding of one-pixel patches: a norm on each token, in Swin2SR a 1x1 projection
+    """Patch embedding of one-pixel patches: a norm on each token, in Swin2SR a 1x1 projection
     before it."""
 
     def __init__(self, config: RestorationConfig) -> None:
@@ -34,12 +34,12 @@ class Embedding(nn.Module):
         self.norm = nn.LayerNorm(dim)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """(B, H, W, dim) -> (B, H, W, dim)."""
+        """Embed (B, H, W, dim) tokens."""
         return self.norm(tokens if self.proj is None else pointwise(self.proj, tokens))
 
 
 class Trunk(nn.Module):
-    """From pixels to features.
+    """Trunk: pixels to features, shared by all heads.
 
     Args:
         config: the network's shape.
@@ -94,7 +94,7 @@ class Trunk(nn.Module):
         return image.to(dtype) / self.config.img_range + self.mean.to(dtype)
 
     def embed_tokens(self, shallow: Tensor) -> Tensor:
-        """(B, dim, H, W) features -> (B, H, W, dim) tokens, position table added."""
+        """Turn (B, dim, H, W) features into (B, H, W, dim) tokens, position table added."""
         tokens = self.embed(shallow.permute(0, 2, 3, 1))
         if self.config.use_absolute_embeddings:
             tokens = tokens + self._position(tokens.shape[1], tokens.shape[2])
@@ -129,7 +129,7 @@ class Trunk(nn.Module):
         Args:
             pixels: what ``prepare`` returns.
             head_mask: factors on the heads: (heads,), (groups, heads) or (layers, heads).
-            output_attentions, output_hidden_states: what to keep besides the result.
+            output_attentions, output_hidden_states: also return them.
         Returns:
             ``FeatureOutput``.
         """
@@ -197,7 +197,7 @@ class Trunk(nn.Module):
 
 
 class RestorationNetwork(nn.Module):
-    """From pixels to more or better pixels: a trunk and a reconstruction head.
+    """Restoration network: a trunk and a reconstruction head, pixels to more or better pixels.
 
     Args:
         config: the network's shape.

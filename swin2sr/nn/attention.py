@@ -1,4 +1,4 @@
-"""Attention inside windows: Swin's with a table of biases, SwinV2's with cosines.
+"""Window attention: Swin's dot products with a table of biases, SwinV2's scaled cosines.
 
 Source: Swin Transformer (arXiv 2103.14030), section 3.2, eq. 4; Swin Transformer V2 (arXiv
 2111.09883), section 3.3, eq. 2 (cosine attention); arithmetic of ``WindowAttention`` in
@@ -24,7 +24,7 @@ MAX_LOGIT_SCALE = math.log(100.0)  # the temperature never falls below 0.01 (Swi
 
 
 class Attend(nn.Module):
-    """softmax(scale * q k^T + bias) v: the one place where tokens exchange information.
+    """Attention proper, softmax(scale * q k^T + bias) v: the one place where tokens mix.
 
     It has no parameters, so that a hook on it sees every query, key, value and bias. The fused
     kernel runs unless the weights themselves are wanted.
@@ -65,7 +65,7 @@ def scale_to_unit(vectors: Tensor, scale: Tensor, spread: Tensor) -> Tensor:
     Args:
         vectors: (n, N, heads * d); overwritten when no gradients are recorded.
         scale: (heads,) lengths wanted.
-        spread: (heads, heads * d) of 0 and 1, which head a feature belongs to.
+        spread: (heads, heads * d) of 0 and 1, the head that a feature belongs to.
     Returns:
         (n, N, heads * d).
     """
@@ -98,7 +98,7 @@ class Constants(NamedTuple):
     lengths: Tensor | None = None
 
 
-class WindowedAttention(nn.Module):
+class WindowAttention(nn.Module):
     """Window attention of either generation: one matrix for query, key and value, shift masks.
 
     Args:
@@ -207,11 +207,11 @@ class WindowedAttention(nn.Module):
         return self.dropout(self.proj(mixed.flatten(2))), weights
 
 
-class WindowAttention(WindowedAttention):
+class DotProductWindowAttention(WindowAttention):
     """Dot-product attention inside each window, with a table of relative position biases (Swin).
 
     Args:
-        dim, heads, window, shift, dropout, shrinks: see ``WindowedAttention``.
+        dim, heads, window, shift, dropout, shrinks: see ``WindowAttention``.
         qkv_bias: learn biases for query, key and value.
     """
 
@@ -232,20 +232,20 @@ class WindowAttention(WindowedAttention):
         self.shrinks = shrinks
 
     def constants(self) -> Constants:
-        """See ``WindowedAttention``."""
+        """See ``WindowAttention``."""
         return Constants(self.masked_bias(), self.qkv.bias)
 
     def split(self, qkv: Tensor, constants: Constants) -> tuple[Tensor, Tensor, Tensor]:
-        """See ``WindowedAttention``."""
+        """See ``WindowAttention``."""
         query, key, value = qkv.unflatten(-1, (3, self.heads, -1)).transpose(1, 3).unbind(2)
         return query, key, value
 
 
-class CosineWindowAttention(WindowedAttention):
+class CosineWindowAttention(WindowAttention):
     """Scaled cosine attention in each window, with a continuous relative position bias (SwinV2).
 
     Args:
-        dim, heads, window, shift, dropout: see ``WindowedAttention``.
+        dim, heads, window, shift, dropout: see ``WindowAttention``.
         qkv_bias: learn biases for query and value; the key never has one.
         pretrained_window: see ``relative_coordinates``.
     """
@@ -273,7 +273,7 @@ class CosineWindowAttention(WindowedAttention):
         self.v_bias = nn.Parameter(torch.zeros(dim)) if qkv_bias else None
 
     def constants(self) -> Constants:
-        """See ``WindowedAttention``."""
+        """See ``WindowAttention``."""
         qkv_bias = None
         if self.q_bias is not None and self.v_bias is not None:
             qkv_bias = torch.cat([self.q_bias, torch.zeros_like(self.q_bias), self.v_bias])
@@ -282,7 +282,7 @@ class CosineWindowAttention(WindowedAttention):
         return Constants(self.masked_bias(), qkv_bias, lengths)
 
     def split(self, qkv: Tensor, constants: Constants) -> tuple[Tensor, Tensor, Tensor]:
-        """See ``WindowedAttention``."""
+        """See ``WindowAttention``."""
         assert constants.lengths is not None
         width = qkv.shape[-1] // 3 * 2
         query_key = scale_to_unit(qkv[..., :width], constants.lengths, self.spread)

@@ -1,4 +1,4 @@
-"""The layers of a residual group: MLP, stochastic depth, the two blocks, the group itself.
+"""Residual groups and their layers: MLP, stochastic depth, the blocks of both generations.
 
 Source: Swin Transformer (arXiv 2103.14030), eq. 3 (pre-norm); Swin Transformer V2 (arXiv
 2111.09883), figure 1 and section 3.3 (res-post-norm); SwinIR (arXiv 2108.10257), figure 2; Swin2SR
@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from swin2sr.config import RestorationConfig
-from swin2sr.nn.attention import CosineWindowAttention, WindowAttention, WindowedAttention
+from swin2sr.nn.attention import CosineWindowAttention, DotProductWindowAttention, WindowAttention
 from swin2sr.nn.linear import Linear, linear
-from swin2sr.nn.windows import Region, assemble, batches, put, regions, take, window_merge
+from swin2sr.nn.windows import Region, assemble, put, regions, strips, take, window_merge
 
 STRIP_WINDOWS = 128  # windows of a strip in inference: enough work for the cores, still in cache
 
@@ -51,7 +51,7 @@ class DropPath(nn.Module):
 
 
 class MLP(nn.Module):
-    """Two linear layers with an activation between, on each token by itself."""
+    """MLP on each token by itself: two linear layers with an activation between."""
 
     def __init__(self, dim: int, hidden: int, activation: str, dropout: float) -> None:
         super().__init__()
@@ -68,18 +68,18 @@ class MLP(nn.Module):
 Mix = Callable[[Tensor], tuple[Tensor, Tensor | None]]  # attention over tokens (..., dim)
 
 
-class Watcher(Protocol):
-    """Somebody who looks at a block's whole map, (B, H, W, dim), which is overwritten later."""
+class BlockHook(Protocol):
+    """Hook on a block: sees the whole maps, (B, H, W, dim), which are overwritten later."""
 
     def before(self, block: Block, tokens: Tensor) -> None:
-        """What goes in."""
+        """See the map that goes in."""
 
     def after(self, block: Block, tokens: Tensor) -> None:
-        """What comes out."""
+        """See the map that comes out."""
 
 
 class Block(nn.Module):
-    """What a block is made of; its two kinds differ in where the norms stand.
+    """Transformer block: attention, MLP, norms; its two kinds differ in where the norms stand.
 
     Args:
         attention: mixes the tokens of a window.
@@ -90,12 +90,12 @@ class Block(nn.Module):
         eps: of the norms.
         drop_path: rate of stochastic depth.
     Attributes:
-        watchers: who is shown every map that ``run_block`` takes the block over.
+        hooks: shown every map that ``run_block`` takes the block over.
     """
 
     def __init__(
         self,
-        attention: WindowedAttention,
+        attention: WindowAttention,
         dim: int,
         hidden: int,
         activation: str,
@@ -109,23 +109,23 @@ class Block(nn.Module):
         self.mlp = MLP(dim, hidden, activation, dropout)
         self.norm2 = nn.LayerNorm(dim, eps=eps)
         self.drop_path = DropPath(drop_path)
-        self.watchers: list[Watcher] = []
+        self.hooks: list[BlockHook] = []
 
-    def attended(self, tokens: Tensor) -> Tensor:
-        """What the attention sees of (..., dim) tokens."""
+    def attention_input(self, tokens: Tensor) -> Tensor:
+        """Return (..., dim) tokens as the attention sees them."""
         return tokens
 
 
 class PreNormBlock(Block):
     """Swin's block: ``x + attention(norm(x))``, then ``x + mlp(norm(x))``."""
 
-    def attended(self, tokens: Tensor) -> Tensor:
-        """What the attention sees of (..., dim) tokens."""
+    def attention_input(self, tokens: Tensor) -> Tensor:
+        """Return (..., dim) tokens as the attention sees them."""
         return self.norm1(tokens)
 
     def forward(self, tokens: Tensor, mix: Mix) -> tuple[Tensor, Tensor | None]:
-        """(..., dim) tokens in, the same out; ``mix`` is the attention over such tokens."""
-        mixed, weights = mix(self.attended(tokens))
+        """Run the block on (..., dim) tokens; ``mix`` is the attention over such tokens."""
+        mixed, weights = mix(self.attention_input(tokens))
         tokens = _add(self.drop_path(mixed), tokens)
         return _add(self.drop_path(self.mlp(self.norm2(tokens))), tokens), weights
 
@@ -134,16 +134,16 @@ class PostNormBlock(Block):
     """SwinV2's block: ``x + norm(attention(x))``, then ``x + norm(mlp(x))``."""
 
     def forward(self, tokens: Tensor, mix: Mix) -> tuple[Tensor, Tensor | None]:
-        """(..., dim) tokens in, the same out; ``mix`` is the attention over such tokens."""
+        """Run the block on (..., dim) tokens; ``mix`` is the attention over such tokens."""
         mixed, weights = mix(tokens)
         tokens = _add(self.drop_path(self.norm1(mixed)), tokens)
         return _add(self.drop_path(self.norm2(self.mlp(tokens))), tokens), weights
 
 
 def build_block(config: RestorationConfig, heads: int, shift: int, drop_path: float) -> Block:
-    """One layer of a restoration network, of its configuration's generation."""
+    """Build one layer of a restoration network, of its configuration's generation."""
     kind, attention = (
-        (PreNormBlock, WindowAttention)
+        (PreNormBlock, DotProductWindowAttention)
         if config.generation == 1
         else (PostNormBlock, CosineWindowAttention)
     )
@@ -167,7 +167,7 @@ def build_block(config: RestorationConfig, heads: int, shift: int, drop_path: fl
 
 
 def _add(branch: Tensor, trunk: Tensor) -> Tensor:
-    """The sum, in the trunk's precision; written over the branch, which nobody else holds, unless
+    """Add in the trunk's precision; overwrites the branch, which nobody else holds, unless
     gradients need it."""
     if torch.is_grad_enabled() or branch.dtype != trunk.dtype:
         return branch + trunk
@@ -194,27 +194,28 @@ def run_block(
         (B, H, W, dim), and (B * windows, heads, N, N) in the rolled frame (image-major, then row,
         then column) or None.
     """
-    for watcher in block.watchers:
-        watcher.before(block, tokens)
-    tokens, weights = _run(block, tokens, head_mask, need_weights)
-    for watcher in block.watchers:
-        watcher.after(block, tokens)
+    for hook in block.hooks:
+        hook.before(block, tokens)
+    attention, (height, width) = block.attention, tokens.shape[1:3]
+    window, _ = attention.fit(height, width)
+    # In training a dropped path is a whole image's.
+    at_once = torch.is_grad_enabled() or need_weights or (block.training and block.drop_path.rate)
+    weights = None
+    if at_once or height % window or width % window:
+        tokens, weights = block(tokens, lambda x: attend_map(attention, x, head_mask, need_weights))
+    else:
+        _run_in_strips(block, tokens, head_mask)
+    for hook in block.hooks:
+        hook.after(block, tokens)
     return tokens, weights
 
 
-def _run(
-    block: Block, tokens: Tensor, head_mask: Tensor | None, need_weights: bool
-) -> tuple[Tensor, Tensor | None]:
-    attention = block.attention
-    batch, height, width = tokens.shape[:3]
+def _run_in_strips(block: Block, tokens: Tensor, head_mask: Tensor | None) -> None:
+    """Run a block over a map of whole windows, in place; the constants are computed once."""
+    attention, (batch, height, width) = block.attention, tokens.shape[:3]
     window, shift = attention.fit(height, width)
-    # In training a dropped path is a whole image's.
-    at_once = torch.is_grad_enabled() or need_weights or (block.training and block.drop_path.rate)
-    if at_once or height % window or width % window:
-        return block(tokens, lambda x: attend_map(attention, x, head_mask, need_weights))
     constants = attention.constants()
-    whole = regions(height, width, window, shift)
-    for strip in batches(whole, batch, window, STRIP_WINDOWS):
+    for strip in strips(regions(height, width, window, shift), batch, window, STRIP_WINDOWS):
         windows, counts = _gather(tokens, strip, window)
         kinds = _kinds(strip, counts)
         windows, _ = block(
@@ -222,11 +223,10 @@ def _run(
         )
         for region, part in zip(strip, windows.split(counts), strict=True):
             put(tokens, region, part, window)
-    return tokens, None
 
 
 def attend_map(
-    attention: WindowedAttention, tokens: Tensor, head_mask: Tensor | None, need_weights: bool
+    attention: WindowAttention, tokens: Tensor, head_mask: Tensor | None, need_weights: bool
 ) -> tuple[Tensor, Tensor | None]:
     """Attention over a whole feature map.
 
@@ -262,7 +262,7 @@ def attend_map(
 
 
 def _gather(tokens: Tensor, chosen: Sequence[Region], window: int) -> tuple[Tensor, list[int]]:
-    """The windows of some regions in one tensor, and how many each has."""
+    """Gather the windows of some regions in one tensor, and count each region's."""
     parts = [take(tokens, region, window) for region in chosen]
     return parts[0] if len(parts) == 1 else torch.cat(parts), [len(part) for part in parts]
 
@@ -272,7 +272,7 @@ def _kinds(chosen: Sequence[Region], counts: Sequence[int]) -> list[tuple[int, i
 
 
 def residual_convolution(dim: int, kind: str) -> nn.Module:
-    """The convolution before a residual connection, "1conv" or "3conv" (a bottleneck of dim/4)."""
+    """Build the convolution before a shortcut, "1conv" or "3conv" (a bottleneck of dim/4)."""
     if kind == "1conv":
         return nn.Conv2d(dim, dim, 3, padding=1)
     return nn.Sequential(
@@ -295,7 +295,7 @@ def pointwise(layer: nn.Conv2d, tokens: Tensor) -> Tensor:
 
 
 class ResidualGroup(nn.Module):
-    """A residual Swin transformer block (RSTB): layers, a convolution, a shortcut.
+    """Residual Swin transformer block (RSTB): layers, a convolution, a shortcut.
 
     Swin2SR has a projection of each token between the convolution and the shortcut.
     """

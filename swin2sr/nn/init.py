@@ -1,6 +1,12 @@
-"""Initial weights and stochastic depth rates, as upstream draws them."""
+"""Initialisation of networks: truncated normal weights, stochastic depth rates.
+
+Source: ``_init_weights`` and the rates of ``drop_path`` in JingyunLiang/SwinIR
+``models/network_swinir.py`` and mv-lab/swin2sr ``models/network_swin2sr.py``.
+"""
 
 from __future__ import annotations
+
+from itertools import islice
 
 import torch
 from torch import nn
@@ -8,19 +14,14 @@ from torch import nn
 from swin2sr.nn.position import TableBias
 
 
-def drop_path_rates(highest: float, depths: tuple[int, ...]) -> list[list[float]]:
-    """Stochastic depth rates per group and layer: linear from 0 to ``highest`` over all layers."""
-    rates = torch.linspace(0, highest, sum(depths), device="cpu").tolist()
-    return [list(part) for part in _split(rates, depths)]
-
-
-def _split(values: list[float], sizes: tuple[int, ...]) -> list[list[float]]:
-    ends = torch.tensor(sizes, device="cpu").cumsum(0).tolist()
-    return [values[end - size : end] for end, size in zip(ends, sizes, strict=True)]
-
-
 def initialise(module: nn.Module, std: float) -> None:
-    """Initial weights as upstream: truncated normal for linear maps and convolutions."""
+    """Draw a network's initial weights, in place.
+
+    Args:
+        module: every linear map, convolution and table of biases in it is drawn from a truncated
+            normal distribution; biases become 0, norms the identity.
+        std: standard deviation.
+    """
     for part in module.modules():
         if isinstance(part, nn.Linear | nn.Conv2d):
             nn.init.trunc_normal_(part.weight, std=std)
@@ -31,3 +32,16 @@ def initialise(module: nn.Module, std: float) -> None:
             nn.init.zeros_(part.bias)
         elif isinstance(part, TableBias):
             nn.init.trunc_normal_(part.table, std=std)
+
+
+def drop_path_rates(highest: float, depths: tuple[int, ...]) -> list[list[float]]:
+    """Rates of stochastic depth, linear from 0 to ``highest`` over all layers.
+
+    Args:
+        highest: rate of the last layer, 0..1.
+        depths: layers of each group.
+    Returns:
+        One list a group, one rate a layer.
+    """
+    rates = iter(torch.linspace(0, highest, sum(depths), device="cpu").tolist())
+    return [list(islice(rates, depth)) for depth in depths]

@@ -1,4 +1,4 @@
-"""Where tokens of a window lie to each other: SwinV2's continuous bias and Swin's table of biases.
+"""Relative position bias of the tokens of a window: SwinV2's continuous one and Swin's table.
 
 Source: Swin Transformer (arXiv 2103.14030), section 3.2, eq. 4 (table); Swin Transformer V2 (arXiv
 2111.09883), section 3.4, eq. 3 and 4 (continuous bias in log-spaced coordinates), arithmetic of
@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 
 def relative_coordinates(window: int, pretrained_window: int = 0) -> Tensor:
-    """Log-spaced coordinates of every offset between two tokens of a window.
+    """Coordinates, log-spaced, of every offset between two tokens of a window.
 
     Args:
         window: side in tokens.
@@ -37,7 +37,7 @@ def relative_coordinates(window: int, pretrained_window: int = 0) -> Tensor:
 
 
 def relative_index(window: int) -> Tensor:
-    """Which row of ``relative_coordinates`` belongs to each (query, key) pair.
+    """Index, for each (query, key) pair, of its row in ``relative_coordinates``.
 
     Args:
         window: side in tokens.
@@ -51,8 +51,8 @@ def relative_index(window: int) -> Tensor:
     return row_offset * (2 * window - 1) + column_offset
 
 
-def spread_table(table: Tensor, index: Tensor) -> Tensor:
-    """Give every (query, key) pair the numbers of its offset.
+def look_up(table: Tensor, index: Tensor) -> Tensor:
+    """Look up the numbers of every (query, key) pair's offset.
 
     Args:
         table: (offsets, heads).
@@ -64,7 +64,7 @@ def spread_table(table: Tensor, index: Tensor) -> Tensor:
 
 
 class TableBias(nn.Module):
-    """One learned number per offset and head (Swin)."""
+    """Table of biases: one learned number per offset and head (Swin)."""
 
     def __init__(self, heads: int, window: int) -> None:
         super().__init__()
@@ -74,11 +74,11 @@ class TableBias(nn.Module):
 
     def forward(self) -> Tensor:
         """Return the (heads, N, N) bias in the table's dtype."""
-        return spread_table(self.table, self.index)
+        return look_up(self.table, self.index)
 
 
 class ContinuousBias(nn.Module):
-    """The small MLP that turns log-spaced offsets into a bias per head (Swin V2, eq. 3)."""
+    """Continuous bias: a small MLP from log-spaced offsets to a bias per head (Swin V2, eq. 3)."""
 
     def __init__(
         self, heads: int, window: int, pretrained_window: int = 0, hidden: int = 512
@@ -94,8 +94,7 @@ class ContinuousBias(nn.Module):
 
     def forward(self) -> Tensor:
         """Return the (heads, N, N) bias in (0, 16), in the weights' dtype."""
-        hidden = self.fc1(self.coordinates.to(self.fc1.weight.dtype))
-        table = self.fc2(F.relu(hidden, inplace=True))
-        # The sigmoid comes after the spreading: on a table it would round its last few numbers
-        # otherwise, where no whole vector of the processor is left.
-        return 16 * torch.sigmoid(spread_table(table, self.index))
+        table = self.fc2(F.relu(self.fc1(self.coordinates.to(self.fc1.weight.dtype))))
+        # A sigmoid of the small table rounds its last few numbers, which fill no vector of the
+        # processor, otherwise than upstream, which looks up first.
+        return 16 * torch.sigmoid(look_up(table, self.index))

@@ -1,4 +1,4 @@
-"""The reconstruction heads: features at the input's size become the image at the output's size.
+"""Reconstruction heads: features at the input's size become the image at the output's size.
 
 Source: mv-lab/swin2sr ``models/network_swin2sr.py``, the branches of ``Swin2SR.forward``. Every
 head receives the features and the *normalised, padded* input and answers in normalised units
@@ -19,7 +19,7 @@ FEATURES = 64  # channels of every head but the direct one
 
 
 def shuffle_steps(scale: int, features: int) -> nn.Sequential:
-    """Convolutions and pixel shuffles that scale (B, features, H, W) by 3 or a power of two."""
+    """Build convolutions and pixel shuffles that scale (B, features, H, W) by 3 or 2**n."""
     if scale == 3:
         return nn.Sequential(nn.Conv2d(features, 9 * features, 3, padding=1), nn.PixelShuffle(3))
     steps: list[nn.Module] = []
@@ -29,7 +29,7 @@ def shuffle_steps(scale: int, features: int) -> nn.Sequential:
 
 
 class Head(nn.Module):
-    """A reconstruction head: ``head(features, pixels) -> (image, auxiliary)``.
+    """Reconstruction head: ``head(features, pixels) -> (image, auxiliary)``.
 
     Args of ``forward``:
         features: (B, embed_dim, H, W), H and W multiples of the window.
@@ -40,7 +40,7 @@ class Head(nn.Module):
 
 
 class PixelShuffleHead(Head):
-    """Classical super-resolution."""
+    """Head of classical super-resolution: convolutions and pixel shuffles."""
 
     def __init__(self, config: RestorationConfig) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class PixelShuffleHead(Head):
 
 
 class DirectHead(Head):
-    """Lightweight super-resolution: one convolution and one shuffle."""
+    """Head of lightweight super-resolution: one convolution and one shuffle."""
 
     def __init__(self, config: RestorationConfig) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ class DirectHead(Head):
 
 
 class NearestHead(Head):
-    """Real-world super-resolution: nearest-neighbour steps and convolutions."""
+    """Head of real-world super-resolution: nearest-neighbour steps and convolutions."""
 
     def __init__(self, config: RestorationConfig) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ class NearestHead(Head):
 
 
 class AuxiliaryHead(Head):
-    """Compressed super-resolution: predicts a clean small image on the way to the large one."""
+    """Head of compressed super-resolution: a clean small image on the way to the large one."""
 
     def __init__(self, config: RestorationConfig) -> None:
         super().__init__()
@@ -114,7 +114,7 @@ class AuxiliaryHead(Head):
 
 
 class RestorationHead(Head):
-    """Scale 1 (JPEG artefacts, noise): the features become a correction of the input."""
+    """Head of scale 1 (JPEG artefacts, noise): the features become a correction of the input."""
 
     def __init__(self, config: RestorationConfig) -> None:
         super().__init__()
@@ -126,7 +126,7 @@ class RestorationHead(Head):
 
 
 def build_head(config: RestorationConfig) -> Head:
-    """The head that ``config.upsampler`` names."""
+    """Build the head that ``config.upsampler`` names."""
     heads: dict[str, type[Head]] = {
         "pixelshuffle": PixelShuffleHead,
         "pixelshuffledirect": DirectHead,

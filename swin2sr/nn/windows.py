@@ -18,7 +18,7 @@ MASKED = -100.0  # added to the logit of a forbidden pair; the checkpoints were 
 
 
 def fold_indices(length: int, target: int, symmetric: bool = False) -> Tensor:
-    """Indices that extend an axis by mirroring, defined for every length from 1 up.
+    """Mirror padding of an axis, as indices; defined for every length from 1 up.
 
     Args:
         length: samples on the axis, at least 1.
@@ -104,7 +104,7 @@ def window_merge(windows: Tensor, window: int) -> Tensor:
 
 
 def shift_masks(window: int, shift: int) -> Tensor:
-    """The masks of a cyclically shifted map: only four kinds of window ever occur.
+    """Shift masks of a cyclically shifted map: only four kinds of window ever occur.
 
     After a roll by ``-shift`` the last row and the last column of windows hold tokens from
     opposite borders of the image, which must not attend to each other. Whatever the image's size,
@@ -130,10 +130,10 @@ def shift_masks(window: int, shift: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Region:
-    """A rectangle of whole windows of the rolled map, all of one kind.
+    """Region of the rolled map: a rectangle of whole windows, all of one kind.
 
     Attributes:
-        rows, columns: where its tokens lie in the map itself; two slices where it wraps.
+        rows, columns: of its tokens in the map itself; two slices where it wraps.
         kind: index into ``shift_masks``.
     """
 
@@ -142,13 +142,13 @@ class Region:
     kind: int
 
     def windows(self, batch: int, window: int) -> tuple[int, int, int]:
-        """(batch, rows, columns) in windows."""
+        """Count its windows: (batch, rows, columns)."""
         sides = [sum(part.stop - part.start for part in axis) for axis in (self.rows, self.columns)]
         return batch, sides[0] // window, sides[1] // window
 
     def strip(self, start: int, stop: int) -> Region:
-        """Some of its token rows, counted from its first; a wrapped region has one row of windows
-        and stays whole."""
+        """Return some of its token rows, counted from its first; a wrapped region has one row of
+        windows and stays whole."""
         if len(self.rows) > 1:
             return self
         top = self.rows[0].start
@@ -156,7 +156,7 @@ class Region:
 
 
 def regions(height: int, width: int, window: int, shift: int) -> list[Region]:
-    """The regions of a map: one without shift, up to four with it.
+    """Regions of a map: one without shift, up to four with it.
 
     Args:
         height, width: of the map in tokens, multiples of ``window``.
@@ -172,7 +172,7 @@ def regions(height: int, width: int, window: int, shift: int) -> list[Region]:
 
 
 def _bands(length: int, window: int, shift: int) -> list[tuple[int, tuple[slice, ...]]]:
-    """An axis of the rolled map: its inner windows (0) and, with a shift, the wrapped one (1)."""
+    """Cut an axis of the rolled map: inner windows (0) and, with a shift, the wrapped one (1)."""
     if not shift:
         return [(0, (slice(0, length),))]
     wrapped = (slice(length - window + shift, length), slice(0, shift))
@@ -180,39 +180,39 @@ def _bands(length: int, window: int, shift: int) -> list[tuple[int, tuple[slice,
     return [(0, inner), (1, wrapped)] if length > window else [(1, wrapped)]
 
 
-def batches(
-    whole: Iterable[Region], batch: int, window: int, most: int
+def strips(
+    whole: Iterable[Region], batch: int, window: int, size: int
 ) -> Iterator[tuple[Region, ...]]:
-    """Regions cut into rows of windows and put together again, so that each lot is bearable.
+    """Strips of a map: regions cut into rows of windows and put together to about one size.
 
     Args:
         whole: regions of a map.
         batch: maps worked on together.
         window: side in tokens.
-        most: windows wanted in a lot, at least; a lot holds at most a quarter more, or one row of
-            one region where that is already longer.
+        size: windows wanted in a strip, at least; a strip holds at most a quarter more, or one
+            row of one region where that is already longer.
     Yields:
-        Regions to work on together, in order. The small ones at the borders share a lot, so that
-        they cost no calls of their own.
+        Regions to work on together, in order. The small ones at the borders share a strip, so
+        that they cost no calls of their own.
     """
-    lot: list[Region] = []
+    strip: list[Region] = []
     held = 0
     for region in whole:
         _, rows, columns = region.windows(batch, window)
-        step = max(1, most // (batch * columns))
+        step = max(1, size // (batch * columns))
         for start in range(0, rows, step):
             count = min(step, rows - start)
-            size = count * columns * batch
-            if lot and held + size > most + most // 4:
-                yield tuple(lot)
-                lot, held = [], 0
-            lot.append(region.strip(start * window, (start + count) * window))
-            held += size
-    yield tuple(lot)
+            added = count * columns * batch
+            if strip and held + added > size + size // 4:
+                yield tuple(strip)
+                strip, held = [], 0
+            strip.append(region.strip(start * window, (start + count) * window))
+            held += added
+    yield tuple(strip)
 
 
 def take(tokens: Tensor, region: Region, window: int) -> Tensor:
-    """The windows of a region, without rolling the map.
+    """Take the windows of a region, without rolling the map.
 
     Args:
         tokens: (B, H, W, C).
@@ -244,7 +244,7 @@ def put(tokens: Tensor, region: Region, windows: Tensor, window: int) -> None:
 
 
 def assemble(parts: Iterable[tuple[Region, Tensor]]) -> Tensor:
-    """Regions of a whole map, as grids (B, rows, columns, ...), in one grid in the rolled frame."""
+    """Assemble a map's regions, grids (B, rows, columns, ...), in one grid in the rolled frame."""
     bands: dict[int, list[Tensor]] = {}
     for region, grid in parts:
         bands.setdefault(region.kind // 2, []).append(grid)

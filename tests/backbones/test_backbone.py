@@ -23,7 +23,7 @@ from swin2sr.backbones.encoder import Stage, head_masks
 from swin2sr.backbones.outputs import BackboneModelOutput
 from swin2sr.backbones.patches import PatchEmbedding, PatchMerging
 from swin2sr.errors import ConfigError, ShapeError
-from swin2sr.nn.attention import CosineWindowAttention, WindowAttention
+from swin2sr.nn.attention import CosineWindowAttention, DotProductWindowAttention
 from swin2sr.nn.blocks import Block
 
 NETWORKS = ("Swin", "Swinv2")
@@ -69,7 +69,7 @@ def distances(layer: nn.Module, reach: int, pretrained: int) -> dict[tuple[int, 
     found = {}
     for rows in range(1 - reach, reach):
         for columns in range(1 - reach, reach):
-            if isinstance(layer, WindowAttention):
+            if isinstance(layer, DotProductWindowAttention):
                 side = layer.window
                 place = (rows + side - 1) * (2 * side - 1) + columns + side - 1
                 found[rows, columns] = layer.position.table[place]
@@ -101,7 +101,7 @@ def mixed(layer: Any, tokens: Tensor, window: int, shift: int, pretrained: int) 
             places = [(top + r, left + c) for r in range(window) for c in range(window)]
             x = torch.stack([whole[place] for place in places])
             query, key, value = (x @ layer.qkv.weight.T).chunk(3, dim=-1)
-            if isinstance(layer, WindowAttention):
+            if isinstance(layer, DotProductWindowAttention):
                 parts = layer.qkv.bias.chunk(3)
                 query, key, value = query + parts[0], key + parts[1], value + parts[2]
             else:
@@ -110,7 +110,7 @@ def mixed(layer: Any, tokens: Tensor, window: int, shift: int, pretrained: int) 
             for head in range(heads):
                 part = slice(head * dim // heads, (head + 1) * dim // heads)
                 q, k, v = query[:, part], key[:, part], value[:, part]
-                if isinstance(layer, WindowAttention):
+                if isinstance(layer, DotProductWindowAttention):
                     logits = q @ k.T / math.sqrt(dim / heads)
                 else:
                     # padding has keys of length 0

@@ -23,7 +23,7 @@ def test_the_run_ends_after_the_last_layer_asked_for_and_leaves_no_trace() -> No
     assert ran == [0]
     assert model.training
     assert all(module.training for module in model.modules())
-    assert not any(block.watchers for group in model.trunk.groups for block in group.blocks)
+    assert not any(block.hooks for group in model.trunk.groups for block in group.blocks)
 
 
 def test_an_upscaler_a_trunk_and_a_grey_network_can_be_inspected() -> None:

@@ -130,4 +130,4 @@ def test_nothing_stays_behind() -> None:
     attention_logits(model, image)
     entropy_by_scale(model, image, 0, [2.0])
     assert not any(part._forward_pre_hooks for part in model.modules())
-    assert not any(part.watchers for part in model.modules() if isinstance(part, Block))
+    assert not any(part.hooks for part in model.modules() if isinstance(part, Block))

@@ -9,12 +9,12 @@ import torch
 from swin2sr.errors import ShapeError
 from swin2sr.nn.windows import (
     Region,
-    batches,
     fold_indices,
     pad_to_windows,
     put,
     regions,
     shift_masks,
+    strips,
     take,
     window_merge,
     window_partition,
@@ -88,25 +88,25 @@ def test_regions_are_the_windows_of_the_rolled_map(shift: int, size: tuple[int, 
 @pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("shift", [0, 4])
 @pytest.mark.parametrize("size", [(8, 8), (16, 40), (72, 24)])
-def test_batches_hold_every_window_once_and_no_more_than_asked(
+def test_strips_hold_every_window_once_and_no_more_than_asked(
     size: tuple[int, int], shift: int, batch: int, most: int
 ) -> None:
     tokens = torch.arange(batch * size[0] * size[1]).reshape(batch, *size, 1)
     whole = regions(*size, 8, shift)
     seen: list[int] = []
     longest = max(batch * region.windows(batch, 8)[2] for region in whole)
-    for lot in batches(whole, batch, 8, most):
-        windows = [take(tokens, region, 8) for region in lot]
+    for strip in strips(whole, batch, 8, most):
+        windows = [take(tokens, region, 8) for region in strip]
         assert sum(len(part) for part in windows) <= max(most + most // 4, longest)
         seen += [int(value) for part in windows for value in part.flatten()]
     assert sorted(seen) == tokens.flatten().tolist()
 
 
-def test_small_regions_share_a_batch_and_large_ones_are_cut() -> None:
-    lots = [len(lot) for lot in batches(regions(64, 64, 8, 4), 1, 8, 100)]
-    assert lots == [4]
+def test_small_regions_share_a_strip_and_large_ones_are_cut() -> None:
+    strip_lengths = [len(strip) for strip in strips(regions(64, 64, 8, 4), 1, 8, 100)]
+    assert strip_lengths == [4]
     whole = regions(64, 64, 8, 0)
-    assert len(list(batches(whole, 1, 8, 16))) == 4
+    assert len(list(strips(whole, 1, 8, 16))) == 4
     wrapped = next(region for region in regions(64, 64, 8, 4) if region.kind == 3)
     assert wrapped.strip(0, 8) is wrapped
     part = Region((slice(4, 60),), (slice(4, 60),), 0).strip(8, 24)
