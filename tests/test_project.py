@@ -59,16 +59,19 @@ LAYERS = (
 NEVER_INSIDE = {"app", "eval", "gradio", "tests", "torchvision", "transformers"}
 # Openings that hide what a docstring is about; a few remain where the clause is the thing.
 INDIRECT = {"What", "Where", "How", "Whether", "Which", "When", "Who", "Why"}
-MOST_INDIRECT = 0.125
+MOST_INDIRECT = 0.06
 # The field's words, with the files a search for each may find first.
 FOUND_FIRST = {
     "cache": {"checkpoints/cache.py"},
+    "rate limit": {"demo/middleware.py"},
     "deadline": {"checkpoints/download.py", "demo/queue.py", "demo/service.py"},
     "middleware": {"demo/middleware.py"},
     "request": {"demo/middleware.py", "demo/jobs/compare_request.py"},
     "hook": {"inspect/hooks.py"},
     "ablation": {"inspect/ablation.py"},
     "retry": {"checkpoints/download.py"},
+    "EMA": {"training/state.py"},
+    "crop": {"demo/jobs/crop.py"},
     "lock": {"filesystem.py"},
     "progress": {"checkpoints/download.py", "demo/queue.py", "inference/engine.py"},
 }
@@ -344,7 +347,7 @@ def test_docstrings_open_with_what_they_are_about(root: Path) -> None:
         f"{path.relative_to(root)}, {name}: {docstring.splitlines()[0]}"
         for path in files
         for name, docstring in _docstrings(path)
-        if docstring and not name.startswith("_")
+        if docstring and not re.match(r"_(?!_)", name)
     ]
     indirect = [line for line in documented if line.split(": ", 1)[1].split()[0] in INDIRECT]
     assert len(indirect) <= MOST_INDIRECT * len(documented), "\n".join(indirect)
