@@ -1,4 +1,4 @@
-"""Pictures read as they are meant to be seen, and written as files that say what they are."""
+"""Decoder: pictures as they are meant to be seen. Encoder: files that say what they are."""
 
 from __future__ import annotations
 

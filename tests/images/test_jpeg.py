@@ -1,4 +1,4 @@
-"""How a JPEG file was compressed: read off its tables, told where a model is not meant for it."""
+"""JPEG quality: read off a file's tables, told where a model is not meant for it."""
 
 from __future__ import annotations
 

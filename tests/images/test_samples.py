@@ -1,4 +1,4 @@
-"""Pictures to try a network on: always there, never downloaded."""
+"""Sample pictures to try a network on: always there, never downloaded."""
 
 from __future__ import annotations
 
