@@ -30,13 +30,9 @@ from swin2sr.images.picture import DEFAULT_LIMITS, Limits, Picture
 SIGNATURES: tuple[tuple[bytes, tuple[str, ...]], ...] = (
     (b"\x89PNG\r\n\x1a\n", ("PNG",)),
     (b"\xff\xd8\xff", ("JPEG", "MPO")),
-    (b"GIF87a", ("GIF",)),
-    (b"GIF89a", ("GIF",)),
+    *((mark, ("GIF",)) for mark in (b"GIF87a", b"GIF89a")),
     (b"BM", ("BMP",)),
-    (b"II*\0", ("TIFF",)),
-    (b"MM\0*", ("TIFF",)),
-    (b"II+\0", ("TIFF",)),
-    (b"MM\0+", ("TIFF",)),
+    *((mark, ("TIFF",)) for mark in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
 )
 READABLE = "PNG, JPEG, WebP, BMP, TIFF and GIF are read."
 HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1", b"avif", b"avis")
@@ -345,21 +341,13 @@ def _camera_exif(image: Image.Image) -> bytes | None:
 # Of the first directory: what names the picture, its maker and the camera. All else there
 # describes pixels that no longer exist, or is private to some program.
 PICTURE_TAGS = frozenset(
-    int(tag)
-    for tag in (
-        ExifTags.Base.ImageDescription,
-        ExifTags.Base.Make,
-        ExifTags.Base.Model,
-        ExifTags.Base.Software,
-        ExifTags.Base.DateTime,
-        ExifTags.Base.Artist,
-        ExifTags.Base.Copyright,
+    int(ExifTags.Base[name])
+    for name in (
+        *("ImageDescription", "Make", "Model", "Software", "DateTime", "Artist", "Copyright"),
     )
 )
 # Of the camera's directory: the maker's notes, the old size, a link to a further directory.
-PRIVATE_TAGS = (
-    int(ExifTags.Base.MakerNote),
-    int(ExifTags.Base.ExifImageWidth),
-    int(ExifTags.Base.ExifImageHeight),
-    int(ExifTags.Base.ExifInteroperabilityOffset),
+PRIVATE_TAGS = frozenset(
+    int(ExifTags.Base[name])
+    for name in ("MakerNote", "ExifImageWidth", "ExifImageHeight", "ExifInteroperabilityOffset")
 )
