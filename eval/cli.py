@@ -139,7 +139,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
         save_images=options.save_images,
     )
     result = run(request, console, options.threads)
-    if result.speaks:
+    if result.is_first:
         found = means(result.rows, result.sets)
         if options.out is None:
             _say(console, tables.per_image(result.rows))

@@ -24,7 +24,7 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from eval.benchmarks import networks
 from eval.benchmarks.networks import OURS
-from eval.benchmarks.output import here, save
+from eval.benchmarks.output import environment, save
 from swin2sr.checkpoints.expected_shapes import count_parameters
 from swin2sr.config import RestorationConfig
 from swin2sr.console import Console, run_command
@@ -90,7 +90,7 @@ def _attention_flops(
 
 
 def _main(options: argparse.Namespace, console: Console) -> int:
-    page = [here(), "", COLUMNS, "|---" * COLUMNS.count(" | ") + "|---|"]
+    page = [environment(), "", COLUMNS, "|---" * COLUMNS.count(" | ") + "|---|"]
     for text in page:
         console.say(text)
     lines = []

@@ -15,7 +15,7 @@ from swin2sr.filesystem import write_bytes
 PRECISIONS = ("float32", "bfloat16", "float16", "float64")
 
 
-class Cap:
+class TimeLimit:
     """Refuses sizes that would take too long, judged by the sizes before them.
 
     Args:
@@ -64,7 +64,7 @@ def exponent(points: Sequence[tuple[float, float]]) -> float:
     return sum((x - mean_x) * (y - mean_y) for x, y in logs) / across
 
 
-def here() -> str:
+def environment() -> str:
     """Versions and machine in one line."""
     versions, machine = manifest.versions(), manifest.machine()
     gpus = "".join(f", {name}" for name in machine["gpus"])

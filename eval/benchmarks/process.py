@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from eval.run.profile import Cost, measured
+from eval.run.profile import Cost, measure_cost
 from swin2sr.console import as_failure
 from swin2sr.errors import JobError, Swin2SRError
 
@@ -106,7 +106,7 @@ def _serve(prepare: Callable[[Job], Work], job: Job, device: str, pipe: Connecti
                 work = prepare(job)
                 pipe.send((None, None))
             elif wanted == "run":
-                output, cost = measured(work, device)
+                output, cost = measure_cost(work, device)
                 pipe.send((None, cost))
             else:
                 pipe.send((None, output))

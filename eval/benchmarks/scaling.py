@@ -23,7 +23,7 @@ import numpy as np
 
 from eval.benchmarks import networks
 from eval.benchmarks.networks import OURS
-from eval.benchmarks.output import PRECISIONS, Cap, exponent, here, save
+from eval.benchmarks.output import PRECISIONS, TimeLimit, environment, exponent, save
 from eval.benchmarks.process import Work, Worker
 from eval.report import plots
 from swin2sr.config import RestorationConfig
@@ -87,7 +87,7 @@ def prepare(job: Job) -> Work:
     return run
 
 
-def curve(name: str, jobs: Sequence[Job], repeats: int, cap: Cap) -> Iterator[Point | str]:
+def curve(name: str, jobs: Sequence[Job], repeats: int, cap: TimeLimit) -> Iterator[Point | str]:
     """Points of one curve as they are measured, and a word on each size that is left out."""
     for job in jobs:
         reason = cap.refuses(job.side**2)
@@ -151,7 +151,7 @@ def _draw(points: Sequence[Point], out: Path) -> None:
 
 
 def _main(options: argparse.Namespace, console: Console) -> int:
-    page = [here(), "", COLUMNS, "|---" * COLUMNS.count(" | ") + "|---|"]
+    page = [environment(), "", COLUMNS, "|---" * COLUMNS.count(" | ") + "|---|"]
     for text in page:
         console.say(text)
     points: list[Point] = []
@@ -162,7 +162,7 @@ def _main(options: argparse.Namespace, console: Console) -> int:
                 Job(config, way, side, options.precision, options.device)
                 for side in sorted(options.sides)
             ]
-            for found in curve(name, jobs, options.repeats, Cap(options.most_seconds)):
+            for found in curve(name, jobs, options.repeats, TimeLimit(options.most_seconds)):
                 if isinstance(found, str):
                     notes.append(f"- {found}")
                     console.tell(f"note: {found}")

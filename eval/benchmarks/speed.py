@@ -25,7 +25,7 @@ import torch
 
 from eval.benchmarks import networks
 from eval.benchmarks.networks import OURS, PEER
-from eval.benchmarks.output import PRECISIONS, Cap, here, save
+from eval.benchmarks.output import PRECISIONS, TimeLimit, environment, save
 from eval.benchmarks.process import Work, Worker
 from swin2sr.config import RestorationConfig
 from swin2sr.console import Console, run_command
@@ -154,7 +154,7 @@ def jobs_for(
 def table(options: argparse.Namespace) -> Iterator[Line | str]:
     """Lines as they are measured, and a word on what is left out."""
     for name, config in networks.named(options.models).items():
-        cap = Cap(options.most_seconds)
+        cap = TimeLimit(options.most_seconds)
         for side in sorted(options.sides):
             if reason := cap.refuses(side**2):
                 yield f"{name}, {side}: left out, {reason}."
@@ -167,7 +167,7 @@ def table(options: argparse.Namespace) -> Iterator[Line | str]:
 
 
 def _main(options: argparse.Namespace, console: Console) -> int:
-    page = [here(), "", COLUMNS, "|---" * COLUMNS.count(" | ") + "|---|"]
+    page = [environment(), "", COLUMNS, "|---" * COLUMNS.count(" | ") + "|---|"]
     for text in page:
         console.say(text)
     lines: list[Line] = []

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from eval.run import saved_images
-from eval.run.rows import Cell
+from eval.run.rows import TableCell
 from swin2sr import metrics
 from swin2sr.images.resize import INPUT
 
@@ -36,7 +36,7 @@ class Window:
 
 
 def most_different(
-    out: Path, cells: tuple[Cell, Cell], images: Sequence[str], count: int = 3
+    out: Path, cells: tuple[TableCell, TableCell], images: Sequence[str], count: int = 3
 ) -> list[Window]:
     """The images and windows where the outputs of two cells differ most, one window an image.
 
@@ -57,7 +57,7 @@ def most_different(
     return sorted(found, key=lambda window: (-window.difference, window.image))[:count]
 
 
-def crop_row(out: Path, cells: Sequence[Cell], window: Window) -> list[Crop]:
+def crop_row(out: Path, cells: Sequence[TableCell], window: Window) -> list[Crop]:
     """A window as the original has it, as the input has it, and as each model made it.
 
     The input is shown once, also where it is one of the models.
@@ -91,7 +91,7 @@ def _enlarged(pixels: np.ndarray, scale: int) -> np.ndarray:
     return pixels.repeat(scale, axis=0).repeat(scale, axis=1)
 
 
-def _read(out: Path, cell: Cell, image: str, stem: str) -> np.ndarray | None:
+def _read(out: Path, cell: TableCell, image: str, stem: str) -> np.ndarray | None:
     path = saved_images.place(out, cell, image) / f"{stem}.png"
     try:
         with Image.open(path) as file:

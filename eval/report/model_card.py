@@ -35,7 +35,7 @@ def model_index(model: str, means: Sequence[Mean], protocols: Mapping[tuple[str,
     results = [
         EvalResult(**facts)
         for mean in means
-        if mean.whole
+        if mean.complete
         for facts in _results(mean, protocols[(mean.cell.set, mean.cell.scale)])
     ]
     if not results:

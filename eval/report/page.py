@@ -17,13 +17,13 @@ from pathlib import Path
 from eval.report import plots, published, tables
 from eval.report.model_card import model_index
 from eval.report.published import Published
-from eval.report.run_folder import Run, pairs, seconds_per_megapixel, task_of
+from eval.report.run_folder import RunFolder, pairs, seconds_per_megapixel, task_of
 from eval.report.significance import LEAST, Comparison, compare
 from eval.report.tables import printed
 from eval.run.means import Mean, task_title
 from eval.run.plan import set_key
 from eval.run.protocol import headline
-from eval.run.rows import Cell
+from eval.run.rows import TableCell
 from eval.run.saved_images import safe
 from eval.sets.datasets import SAMPLE
 from swin2sr.console import Console
@@ -60,10 +60,10 @@ def report(runs: Sequence[Path], out: Path, against: str | None, console: Consol
         ConfigError: a folder without results, two of one name, or an unknown ``against``.
         OutputError: ``out`` cannot be written.
     """
-    read = [Run.read(folder, console) for folder in runs]
+    read = [RunFolder.read(folder, console) for folder in runs]
     if len({run.name for run in read}) < len(read):
         raise ConfigError("Two of the runs have folders of one name.", remedy="Rename one.")
-    labels = {label for run in read for label in run.record["models"]}
+    labels = {label for run in read for label in run.manifest["models"]}
     if against is not None and against not in labels:
         raise ConfigError(
             f"No model is called {against!r}.", remedy=f"There are: {', '.join(sorted(labels))}."
@@ -86,12 +86,12 @@ def report(runs: Sequence[Path], out: Path, against: str | None, console: Consol
     return [_write(out / name, content) for name, content in files.items()]
 
 
-def _plot(run: Run, name: str) -> str:
+def _plot(run: RunFolder, name: str) -> str:
     """Where the page has a figure."""
     return f"plots/{run.name}_{safe(name)}.png"
 
 
-def _shown(run: Run, out: Path, drawn: Collection[str]) -> Iterator[str]:
+def _shown(run: RunFolder, out: Path, drawn: Collection[str]) -> Iterator[str]:
     """The figures of a run's section: those drawn now, and crops drawn earlier that now cannot."""
     for name in drawn:
         yield name
@@ -112,12 +112,12 @@ def _write(path: Path, content: bytes) -> Path:
 # ---------------------------------------------------------------------------------------- the page
 
 
-def _section(run: Run, against: str | None, drawn: Sequence[str]) -> Iterator[str]:
+def _section(run: RunFolder, against: str | None, drawn: Sequence[str]) -> Iterator[str]:
     yield f"## {run.name}"
     yield "\n".join(_facts(run))
     yield tables.markdown(run.means, run.protocol).rstrip()
     yield "Best in bold, second underlined, by the figures as printed here."
-    if beside := list(_beside_print(run)):
+    if beside := list(_beside_published(run)):
         yield "### Beside print"
         yield "\n".join([*PRINTED, *beside])
         yield "\n".join(_sources(run))
@@ -137,15 +137,15 @@ def _section(run: Run, against: str | None, drawn: Sequence[str]) -> Iterator[st
         yield f"![{name}]({_plot(run, name)})"
 
 
-def _facts(run: Run) -> Iterator[str]:
-    settings, versions = run.record["settings"], run.record["versions"]
+def _facts(run: RunFolder) -> Iterator[str]:
+    settings, versions = run.manifest["settings"], run.manifest["versions"]
     for line in tables.signatures(run.means, run.protocol, run.padding):
         yield f"- `{line}`"
     tile = settings["tile"] or "whole images"
     extra = ", self-ensemble of 8" if settings["self_ensemble"] else ""
     yield f"- networks: {settings['precision']}, {tile}{extra}, {settings['threads']} thread(s)"
     yield f"- versions: {', '.join(f'{name} {number}' for name, number in versions.items())}"
-    for session in run.record["sessions"]:
+    for session in run.manifest["sessions"]:
         places = "; ".join(
             ", ".join([m["processor"], f"{m['cores']} cores", *m["gpus"]])
             for m in session["machines"]
@@ -154,7 +154,7 @@ def _facts(run: Run) -> Iterator[str]:
             f"- measured {session['ended'][:10]}: {session['images']} images in "
             f"{session['seconds']:.0f} s, {session['processes']} process(es) on {places}"
         )
-    for key, facts in run.record["sets"].items():
+    for key, facts in run.manifest["sets"].items():
         name, images, expected = key.rpartition(" x")[0], facts["images"], facts["expected"]
         if name == SAMPLE:
             yield f"- **{key} is no standard set**: photographs that come with scikit-image."
@@ -164,16 +164,16 @@ def _facts(run: Run) -> Iterator[str]:
         (m.cell.set, m.cell.scale) for m in run.means if m.lr == "files"
     ):
         yield f"- **{name} x{scale}: small images that are not MATLAB's bicubic**, unlike print's."
-    missing = [m for m in run.means if not m.whole]
+    missing = [m for m in run.means if not m.complete]
     for mean in missing:
         cell = mean.cell
         yield f"- **unfinished**: {cell.model} on {cell.set}: {mean.count} of {mean.of} images"
 
 
-def _beside_print(run: Run) -> Iterator[str]:
-    for mean, figure in _printed(run):
+def _beside_published(run: RunFolder) -> Iterator[str]:
+    for mean, figure in _published(run):
         ours, theirs, differences = [], [], []
-        names = {n: name for name in (*headline(*task_of(mean)), "psnr_b") for n in [_bare(name)]}
+        names = {_without_channel(m): m for m in (*headline(*task_of(mean)), "psnr_b")}
         for metric, value in figure.figures.items():
             own = mean.values[names[metric]]
             if own is None:
@@ -190,13 +190,13 @@ def _beside_print(run: Run) -> Iterator[str]:
         )
 
 
-def _sources(run: Run) -> Iterator[str]:
+def _sources(run: RunFolder) -> Iterator[str]:
     notes = dict.fromkeys(
-        (figure.model, figure.table, figure.note) for _, figure in _printed(run) if figure.note
+        (figure.model, figure.table, figure.note) for _, figure in _published(run) if figure.note
     )
     for model, table, note in notes:
         yield f"- \\* {model}, {table}: {note}"
-    if any(mean.cell.set == "Set14" for mean, _ in _printed(run)):
+    if any(mean.cell.set == "Set14" for mean, _ in _published(run)):
         how = "on the grey value" if run.protocol.grey_at(2) == "raw" else "as RGB"
         yield (
             f"- Print scores Set14's grey images on the grey value; here they count {how} "
@@ -204,27 +204,27 @@ def _sources(run: Run) -> Iterator[str]:
         )
 
 
-def _printed(run: Run) -> Iterator[tuple[Mean, Published]]:
+def _published(run: RunFolder) -> Iterator[tuple[Mean, Published]]:
     """Cells with a figure in print, where the set here is the set of print."""
     for mean in run.means:
         cell = mean.cell
-        if not (mean.whole and _is_the_set(run, mean)):
+        if not (mean.complete and _is_the_set(run, mean)):
             continue
-        name = run.record["models"].get(cell.model, {}).get("name", cell.model)
+        name = run.manifest["models"].get(cell.model, {}).get("name", cell.model)
         for channel in _channels(run, cell):
             figure = published.find(name, cell.set, cell.scale, cell.degradation, channel)
             if figure is not None:
                 yield mean, figure
 
 
-def _channels(run: Run, cell: Cell) -> tuple[str, ...]:
+def _channels(run: RunFolder, cell: TableCell) -> tuple[str, ...]:
     """Which channel of print the headline figures of a cell compare with."""
     if run.protocol.luma or cell.set == "Classic5":
         return ("grey",)
     return ("rgb",) if headline(cell.scale, cell.degradation)[0] == "psnr_rgb" else ("y",)
 
 
-def _comparisons(run: Run, against: str | None) -> Iterator[str]:
+def _comparisons(run: RunFolder, against: str | None) -> Iterator[str]:
     for one, other, found in _compared(run, against):
         yield (
             f"| {one.set} | {task_title(one.scale, one.degradation)} "
@@ -233,7 +233,9 @@ def _comparisons(run: Run, against: str | None) -> Iterator[str]:
         )
 
 
-def _compared(run: Run, against: str | None) -> Iterator[tuple[Cell, Cell, Comparison]]:
+def _compared(
+    run: RunFolder, against: str | None
+) -> Iterator[tuple[TableCell, TableCell, Comparison]]:
     for pair in pairs(run, against):
         metric = headline(pair[0].scale, pair[0].degradation)[0]
         first, second = (run.values(cell, metric) for cell in pair)
@@ -243,8 +245,8 @@ def _compared(run: Run, against: str | None) -> Iterator[tuple[Cell, Cell, Compa
             yield (*pair, found)
 
 
-def _costs(run: Run) -> Iterator[str]:
-    for label, facts in run.record["models"].items():
+def _costs(run: RunFolder) -> Iterator[str]:
+    for label, facts in run.manifest["models"].items():
         for task in run.tasks:
             own = [r for r in run.rows if r.cell.model == label and task_of(r) == task]
             seconds = seconds_per_megapixel(own)
@@ -258,9 +260,9 @@ def _costs(run: Run) -> Iterator[str]:
             )
 
 
-def _is_the_set(run: Run, mean: Mean) -> bool:
+def _is_the_set(run: RunFolder, mean: Mean) -> bool:
     """Whether a mean is of what its set's name promises: not of a part of it, nor of samples."""
-    facts = run.record["sets"].get(set_key(mean.cell.set, mean.cell.scale), {})
+    facts = run.manifest["sets"].get(set_key(mean.cell.set, mean.cell.scale), {})
     return mean.cell.set != SAMPLE and facts.get("expected") in (None, mean.of)
 
 
@@ -270,12 +272,12 @@ def _signed(value: float, decimals: int) -> str:
     return text if float(text) else text[1:]
 
 
-def _bare(metric: str) -> str:
+def _without_channel(metric: str) -> str:
     """A metric's name without its channel, as print gives it."""
     return metric.removesuffix("_rgb")
 
 
-def _cards(run: Run) -> Iterator[tuple[str, bytes]]:
+def _cards(run: RunFolder) -> Iterator[tuple[str, bytes]]:
     """``model-index`` of every network, by file name."""
     lines = tables.signatures(run.means, run.protocol, run.padding)
     keys = dict.fromkeys((mean.cell.set, mean.cell.scale, mean.lr) for mean in run.means)
@@ -283,7 +285,7 @@ def _cards(run: Run) -> Iterator[tuple[str, bytes]]:
         (name, scale): line.partition(": ")[2]
         for (name, scale, _), line in zip(keys, lines, strict=True)
     }
-    for label, facts in run.record["models"].items():
+    for label, facts in run.manifest["models"].items():
         own = [m for m in run.means if m.cell.model == label and _is_the_set(run, m)]
         text = model_index(label, own, signatures) if facts["sha256"] else ""
         if text:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from eval.report.crops import Crop, crop_row, most_different
-from eval.report.run_folder import Run, Task, pairs, seconds_per_megapixel
+from eval.report.run_folder import RunFolder, Task, pairs, seconds_per_megapixel
 from eval.run.means import task_title
 from eval.run.protocol import headline
-from eval.run.rows import Cell
+from eval.run.rows import TableCell
 from swin2sr.plots.style import COLOURS, SMALL, new_figure, panel_grid, plain
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Point:
     psnr: float
 
 
-def figures(run: Run, against: str | None) -> Iterator[tuple[str, Figure]]:
+def figures(run: RunFolder, against: str | None) -> Iterator[tuple[str, Figure]]:
     """Figures of a run's page by name: quality against cost, image by image, and crops.
 
     Args:
@@ -46,9 +46,9 @@ def figures(run: Run, against: str | None) -> Iterator[tuple[str, Figure]]:
     for task in run.tasks:
         title = task_title(*task).replace(" ", "_")
         ylabel = "PSNR RGB, dB" if headline(*task)[0] == "psnr_rgb" else "PSNR Y, dB"
-        if len({mean.cell.model for mean in run.of(task)}) < 2:
+        if len({mean.cell.model for mean in run.complete_means(task)}) < 2:
             continue  # one model is no comparison
-        if any(run.record["models"][m.cell.model]["sha256"] for m in run.of(task)):
+        if any(run.manifest["models"][m.cell.model]["sha256"] for m in run.complete_means(task)):
             panels = _panels(run, task, by_parameters=True)
             yield f"parameters_{title}", quality(panels, "parameters", ylabel)
         panels = _panels(run, task, by_parameters=False)
@@ -63,7 +63,7 @@ def figures(run: Run, against: str | None) -> Iterator[tuple[str, Figure]]:
         yield from _pair_figures(run, one, other)
 
 
-def _pair_figures(run: Run, one: Cell, other: Cell) -> Iterator[tuple[str, Figure]]:
+def _pair_figures(run: RunFolder, one: TableCell, other: TableCell) -> Iterator[tuple[str, Figure]]:
     title = f"{one.set} {task_title(one.scale, one.degradation)}"
     stem = title.replace(" ", "_")
     metric = headline(one.scale, one.degradation)[0]
@@ -73,7 +73,7 @@ def _pair_figures(run: Run, one: Cell, other: Cell) -> Iterator[tuple[str, Figur
         yield f"wins_{stem}", wins(title, one.model, other.model, differences)
     task = (one.scale, one.degradation)
     ranked = sorted(
-        (m for m in run.of(task) if m.cell.set == one.set),
+        (m for m in run.complete_means(task) if m.cell.set == one.set),
         key=lambda m: m.values[headline(*task)[0]] or 0,
     )
     windows = most_different(run.folder, (one, other), sorted(first))
@@ -83,14 +83,14 @@ def _pair_figures(run: Run, one: Cell, other: Cell) -> Iterator[tuple[str, Figur
         yield f"crops_{stem}", crop_grid(shown)
 
 
-def _panels(run: Run, task: Task, *, by_parameters: bool) -> dict[str, list[Point]]:
+def _panels(run: RunFolder, task: Task, *, by_parameters: bool) -> dict[str, list[Point]]:
     """Points by set: each model's mean PSNR over its parameters or its seconds a megapixel."""
     panels: dict[str, list[Point]] = {}
-    for mean in run.of(task):
+    for mean in run.complete_means(task):
         psnr = mean.values[headline(*task)[0]]
         rows = [row for row in run.rows if row.cell == mean.cell]
         if by_parameters:
-            x = run.record["models"][mean.cell.model].get("parameters")
+            x = run.manifest["models"][mean.cell.model].get("parameters")
         else:
             x = seconds_per_megapixel(rows)
         if psnr is not None and math.isfinite(psnr) and (x is not None or by_parameters):

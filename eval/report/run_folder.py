@@ -13,7 +13,7 @@ from typing import Any
 from eval.run import manifest
 from eval.run.means import Mean, degradation_order, in_order, means
 from eval.run.protocol import Protocol, headline
-from eval.run.rows import Cell, Row, read
+from eval.run.rows import Row, TableCell, read
 from swin2sr.console import Console
 from swin2sr.errors import ConfigError
 
@@ -21,22 +21,22 @@ Task = tuple[int, str]  # scale and degradation
 
 
 @dataclass(frozen=True)
-class Run:
+class RunFolder:
     """What a run's folder holds."""
 
     folder: Path
-    record: dict[str, Any]
+    manifest: dict[str, Any]
     rows: list[Row]
 
     @classmethod
-    def read(cls, folder: Path, console: Console) -> Run:
+    def read(cls, folder: Path, console: Console) -> RunFolder:
         """Read a folder; an unfinished run's journals count.
 
         Raises:
             ConfigError: no run, or one without results. OutputError: it cannot be read.
         """
-        kept = manifest.read(folder)
-        if kept is None:
+        found = manifest.read(folder)
+        if found is None:
             raise ConfigError(
                 f"There is no run in {str(folder)!r}.", remedy="Make one with 'run --out'."
             )
@@ -45,7 +45,7 @@ class Run:
             console.tell(f"note: {note}")
         if not rows:
             raise ConfigError(f"The run in {str(folder)!r} has no results yet.")
-        return cls(folder, kept, in_order(rows.values(), list(kept["models"])))
+        return cls(folder, found, in_order(rows.values(), list(found["models"])))
 
     @property
     def name(self) -> str:
@@ -55,7 +55,7 @@ class Run:
     @cached_property
     def means(self) -> list[Mean]:
         """Of every cell, in order."""
-        return means(self.rows, self.record["sets"])
+        return means(self.rows, self.manifest["sets"])
 
     @property
     def tasks(self) -> list[Task]:
@@ -66,29 +66,29 @@ class Run:
     @property
     def protocol(self) -> Protocol:
         """How it was scored."""
-        settings = self.record["settings"]
+        settings = self.manifest["settings"]
         return Protocol(settings["grey"], settings["luma"], settings["make_lr"])
 
     @property
     def padding(self) -> str:
         """Of the networks' inputs; "none" without networks."""
-        learned = [facts for facts in self.record["models"].values() if facts["sha256"]]
-        return str(self.record["settings"]["padding"]) if learned else "none"
+        learned = [facts for facts in self.manifest["models"].values() if facts["sha256"]]
+        return str(self.manifest["settings"]["padding"]) if learned else "none"
 
-    def of(self, task: Task) -> list[Mean]:
+    def complete_means(self, task: Task) -> list[Mean]:
         """The complete cells of a task."""
-        return [m for m in self.means if m.whole and (m.cell.scale, m.cell.degradation) == task]
+        return [m for m in self.means if m.complete and (m.cell.scale, m.cell.degradation) == task]
 
-    def values(self, cell: Cell, metric: str) -> dict[str, float]:
+    def values(self, cell: TableCell, metric: str) -> dict[str, float]:
         """A metric of every image of a cell."""
         return {r.image: getattr(r.scores, metric) for r in self.rows if r.cell == cell}
 
 
-def pairs(run: Run, against: str | None) -> Iterator[tuple[Cell, Cell]]:
+def pairs(run: RunFolder, against: str | None) -> Iterator[tuple[TableCell, TableCell]]:
     """Each model and the next best of its set and task, or each and ``against``."""
     groups: dict[tuple[str, Task], list[Mean]] = {}
     for mean in run.means:
-        if mean.whole:
+        if mean.complete:
             groups.setdefault((mean.cell.set, task_of(mean)), []).append(mean)
     for (_, task), group in groups.items():
         ranked = sorted(group, key=lambda m: -(m.values[headline(*task)[0]] or 0))

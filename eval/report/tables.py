@@ -84,7 +84,7 @@ def _ranked(column: Sequence[Mean | None], names: Sequence[str]) -> list[str]:
         for line, text in zip(texts, shown, strict=True):
             line[index] = _marked(text, ranks) if text and several else text or "-"
     return [
-        f"{mean.count} of {mean.of} images" if mean and not mean.whole else " / ".join(line)
+        f"{mean.count} of {mean.of} images" if mean and not mean.complete else " / ".join(line)
         for mean, line in zip(column, texts, strict=True)
     ]
 

@@ -94,7 +94,7 @@ def write(out: Path, values: Mapping[str, Any]) -> None:
     write_bytes(out / NAME, text.encode("utf-8"))
 
 
-def joined_with(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> dict[str, Any]:
+def merged(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> dict[str, Any]:
     """One record of the runs before and this one.
 
     Args:

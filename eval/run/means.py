@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from eval.run.plan import set_key
-from eval.run.protocol import METRICS, where_from
-from eval.run.rows import DECIMALS, Cell, Row, number
+from eval.run.protocol import METRICS, lr_source
+from eval.run.rows import DECIMALS, Row, TableCell, number
 from eval.sets.datasets import KNOWN
 from eval.sets.degradations import Degradation
 from swin2sr.filesystem import write_bytes
@@ -24,18 +24,18 @@ class Mean:
 
     Args:
         cell: which. count: images measured. of: images the set has here.
-        lr: where the inputs come from, as ``protocol.where_from``.
+        lr: where the inputs come from, as ``protocol.lr_source``.
         values: means over the images by metric; None where images lack it or are missing.
     """
 
-    cell: Cell
+    cell: TableCell
     count: int
     of: int
     lr: str
     values: Mapping[str, float | None]
 
     @property
-    def whole(self) -> bool:
+    def complete(self) -> bool:
         """Whether every image was measured; a mean of some of them compares to nothing."""
         return self.count == self.of
 
@@ -85,14 +85,14 @@ def means(rows: Sequence[Row], sets: Mapping[str, Mapping[str, Any]]) -> list[Me
         rows: of any number of cells.
         sets: the record's; says how many images each has.
     """
-    cells: dict[Cell, list[Row]] = {}
+    cells: dict[TableCell, list[Row]] = {}
     for row in rows:
         cells.setdefault(row.cell, []).append(row)
     found = []
     for cell, own in cells.items():
         of = int(sets.get(set_key(cell.set, cell.scale), {}).get("images", len(own)))
         values = {name: _mean(own, name) if len(own) == of else None for name in METRICS}
-        found.append(Mean(cell, len(own), of, where_from({row.lr for row in own}), values))
+        found.append(Mean(cell, len(own), of, lr_source({row.lr for row in own}), values))
     return found
 
 

@@ -75,7 +75,7 @@ class Model:
         return (scale == 1) == (self.spec == INPUT)
 
 
-def describe(given: str) -> Model:
+def find_model(given: str) -> Model:
     """Find a model.
 
     Args:
@@ -105,7 +105,7 @@ def open_model(model: Model, scale: int, settings: Settings) -> tuple[Enlarge, d
     """Make a described model ready to use.
 
     Args:
-        model: from ``describe``. scale: of the task. settings: for networks.
+        model: from ``find_model``. scale: of the task. settings: for networks.
     Returns:
         ``enlarge``: (h, w, 3) or (h, w) uint8 -> the same kind, sides times ``scale``; and what
         became of the settings: "device", "precision", "notes".
@@ -143,11 +143,11 @@ def enlarger(spec: str, scale: int, padding: str) -> Enlarge:
     """What enlarges one image: a baseline, or a network in float32 on the whole image at once.
 
     Args:
-        spec: as ``describe``. scale: what it must enlarge by. padding: "minimal" or "official".
+        spec: as ``find_model``. scale: what it must enlarge by. padding: "minimal" or "official".
     Raises:
-        As ``describe`` and ``open_model``.
+        As ``find_model`` and ``open_model``.
     """
-    return open_model(describe(spec), scale, Settings(padding=padding))[0]
+    return open_model(find_model(spec), scale, Settings(padding=padding))[0]
 
 
 def _network(upscaler: Upscaler, settings: Settings) -> Enlarge:

@@ -12,7 +12,7 @@ import torch
 from eval.run import manifest, models
 from eval.run.models import Model, Settings
 from eval.run.protocol import Protocol
-from eval.run.rows import Cell
+from eval.run.rows import TableCell
 from eval.sets import datasets, download
 from eval.sets.datasets import SAMPLE, Benchmark, Item
 from eval.sets.degradations import Degradation, usual
@@ -28,7 +28,8 @@ class Request:
     """What was asked for.
 
     Args:
-        models: as ``models.describe``. sets: names; () takes what is usual of what ``data`` holds.
+        models: as ``models.find_model``.
+        sets: names; () takes what is usual of what ``data`` holds.
         scales, degradations: () takes the models' own and what is usual for them.
         data: folder of sets. fetch: whether sets may be downloaded.
         protocol, settings: how to score and run. threads: of each process.
@@ -52,7 +53,7 @@ class Request:
 class Task:
     """One image to measure."""
 
-    cell: Cell
+    cell: TableCell
     item: Item
 
 
@@ -71,16 +72,16 @@ class Plan:
     notes: tuple[str, ...]
 
 
-def make(request: Request) -> Plan:
+def make_plan(request: Request) -> Plan:
     """Find models and sets, and combine what fits.
 
     Raises:
-        ConfigError: nothing fits, or two models of one label. As ``models.describe``,
+        ConfigError: nothing fits, or two models of one label. As ``models.find_model``,
         ``datasets.find`` and ``download.fetch``.
     """
     found: dict[str, Model] = {}
     for spec in request.models:
-        model = models.describe(spec)
+        model = models.find_model(spec)
         if model.label in found:
             raise ConfigError(
                 f"Two models are called {model.label!r}.",
@@ -110,7 +111,7 @@ def make(request: Request) -> Plan:
 
 
 def identity(plan: Plan, request: Request) -> dict[str, Any]:
-    """What the results of a plan depend on, as ``manifest.joined_with`` compares it."""
+    """What the results of a plan depend on, as ``manifest.merged`` compares it."""
     device = pick_device(request.settings.device)
     kind = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     settings = asdict(request.protocol) | asdict(request.settings) | {"device": kind}
@@ -184,7 +185,7 @@ def _benchmark(request: Request, name: str, scale: int) -> Benchmark:
 
 
 def _tasks(model: Model, benchmark: Benchmark, degradation: Degradation) -> list[Task]:
-    cell = Cell(model.label, benchmark.name, benchmark.scale, degradation.name)
+    cell = TableCell(model.label, benchmark.name, benchmark.scale, degradation.name)
     return [Task(cell, item) for item in benchmark.items]
 
 

@@ -29,7 +29,9 @@ class Cost:
     peak_bytes: int | None
 
 
-def measured(work: Callable[[], Result], device: str | torch.device = "cpu") -> tuple[Result, Cost]:
+def measure_cost(
+    work: Callable[[], Result], device: str | torch.device = "cpu"
+) -> tuple[Result, Cost]:
     """Do some work and say what it took.
 
     Args:
@@ -39,7 +41,7 @@ def measured(work: Callable[[], Result], device: str | torch.device = "cpu") -> 
         that it only takes up again, does not count on a CPU: measure in a fresh process for that.
     """
     if torch.device(device).type == "cuda":
-        return _measured_on_cuda(work, device)
+        return _measure_on_cuda(work, device)
     before = _start_watching()
     start = time.perf_counter()
     result = work()
@@ -49,9 +51,7 @@ def measured(work: Callable[[], Result], device: str | torch.device = "cpu") -> 
     return result, Cost(seconds, rise)
 
 
-def _measured_on_cuda(
-    work: Callable[[], Result], device: str | torch.device
-) -> tuple[Result, Cost]:
+def _measure_on_cuda(work: Callable[[], Result], device: str | torch.device) -> tuple[Result, Cost]:
     torch.cuda.synchronize(device)
     torch.cuda.reset_peak_memory_stats(device)
     before = torch.cuda.memory_allocated(device)

@@ -11,7 +11,7 @@ from swin2sr.inference.estimate import duration
 _WIDTH = 24
 
 
-class Bar:
+class ProgressBar:
     """A bar on the terminal's last line; nothing where standard error is no terminal.
 
     Args:

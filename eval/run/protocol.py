@@ -138,7 +138,7 @@ def headline(scale: int, degradation: str) -> tuple[str, str]:
     return ("psnr_rgb", "ssim_rgb") if "jpeg" in degradation or scale == 1 else ("psnr", "ssim")
 
 
-def where_from(origins: set[str]) -> str:
+def lr_source(origins: set[str]) -> str:
     """One word for where the LR images of a set come from.
 
     Args:

@@ -33,7 +33,7 @@ DECIMALS = {name: 6 if "psnr" in name else 8 for name in METRICS}
 
 
 @dataclass(frozen=True, order=True)
-class Cell:
+class TableCell:
     """One model on one set at one scale and degradation: a figure of a table."""
 
     model: str
@@ -53,7 +53,7 @@ class Row:
         seconds: of the model alone. peak_bytes: see ``measure.Cost``.
     """
 
-    cell: Cell
+    cell: TableCell
     image: str
     lr: str
     width: int
@@ -63,12 +63,12 @@ class Row:
     peak_bytes: int | None
 
     @property
-    def key(self) -> tuple[Cell, str]:
+    def key(self) -> tuple[TableCell, str]:
         """What no two rows of a run share."""
         return self.cell, self.image
 
 
-class Journal:
+class RowLog:
     """The journal of one process of a run.
 
     Args:
@@ -118,7 +118,7 @@ class Journal:
         os.fsync(descriptor)
 
 
-def read(out: Path) -> tuple[dict[tuple[Cell, str], Row], list[str]]:
+def read(out: Path) -> tuple[dict[tuple[TableCell, str], Row], list[str]]:
     """Every row of a run's folder, merged ones and those of journals.
 
     Args:
@@ -128,7 +128,7 @@ def read(out: Path) -> tuple[dict[tuple[Cell, str], Row], list[str]]:
     Raises:
         OutputError: a file cannot be read.
     """
-    rows: dict[tuple[Cell, str], Row] = {}
+    rows: dict[tuple[TableCell, str], Row] = {}
     notes: list[str] = []
     costs = dict(_lines(out / SECONDS, KEY + COST, notes))
     for key, line in _lines(out / IMAGES, KEY + QUALITY, notes):
@@ -217,7 +217,7 @@ def _lines(
 
 
 def _keep(
-    rows: dict[tuple[Cell, str], Row], line: dict[str, str], path: Path, notes: list[str]
+    rows: dict[tuple[TableCell, str], Row], line: dict[str, str], path: Path, notes: list[str]
 ) -> None:
     try:
         row = _row(line)
@@ -229,7 +229,7 @@ def _keep(
 
 def _row(line: dict[str, str]) -> Row:
     """A row from its fields; raises ValueError for what is no number."""
-    cell = Cell(line["model"], line["set"], int(line["scale"]), line["degradation"])
+    cell = TableCell(line["model"], line["set"], int(line["scale"]), line["degradation"])
     return Row(
         cell=cell,
         image=line["image"],

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from eval.run.rows import Cell
+from eval.run.rows import TableCell
 from swin2sr.errors import OutputError
 from swin2sr.filesystem import write_file
 
@@ -23,7 +23,7 @@ ORIGINAL, INPUT = "original", "input"
 _LONGEST = 80  # characters of a file's stem
 
 
-def save(out: Path, cell: Cell, name: str, pictures: dict[str, np.ndarray]) -> None:
+def save(out: Path, cell: TableCell, name: str, pictures: dict[str, np.ndarray]) -> None:
     """Write PNG files, each whole or not at all.
 
     Args:
@@ -43,7 +43,7 @@ def save(out: Path, cell: Cell, name: str, pictures: dict[str, np.ndarray]) -> N
         write_file(folder / f"{stem}.png", partial(image.save, format="PNG"))
 
 
-def place(out: Path, cell: Cell, name: str) -> Path:
+def place(out: Path, cell: TableCell, name: str) -> Path:
     """The folder of an image of a cell; the same for every model."""
     task = f"{cell.set}_x{cell.scale}_{cell.degradation}"
     return out / FOLDER / safe(task) / safe(name)

@@ -45,10 +45,10 @@ from eval.run import manifest, plan, saved_images
 from eval.run.means import MEANS, in_order, means, task_title, write_means
 from eval.run.models import Enlarge, Settings, enlarger, open_model
 from eval.run.plan import Plan, Request, Task
-from eval.run.profile import Cost, measured
-from eval.run.progress import Bar
+from eval.run.profile import Cost, measure_cost
+from eval.run.progress import ProgressBar
 from eval.run.protocol import Protocol, Scores
-from eval.run.rows import Cell, Journal, Row, merge, read, rounded
+from eval.run.rows import Row, RowLog, TableCell, merge, read, rounded
 from eval.sets import datasets
 from eval.sets.datasets import Benchmark, Pair
 from eval.sets.degradations import Degradation, usual
@@ -84,7 +84,7 @@ class Result:
         sets: the record's. failures: images and what was wrong with them.
         codes: the exit codes of the failures. measured: images of this run.
         padding: of the models' inputs; "none" where all of them are baselines.
-        speaks: whether this process is the one that tells people.
+        is_first: whether this process is the one that tells people.
     """
 
     rows: list[Row]
@@ -93,7 +93,7 @@ class Result:
     codes: set[int]
     measured: int
     padding: str
-    speaks: bool
+    is_first: bool
 
     @property
     def exit_code(self) -> int:
@@ -165,8 +165,8 @@ def run(request: Request, console: Console, threads: int | None = None) -> Resul
 def _planned(request: Request, rank: Rank) -> Plan:
     """Every process's plan; of those on one machine, the first one fetches what must be fetched."""
     leads = rank.local_rank == 0
-    made = rank.agree(lambda: plan.make(request) if leads else None)
-    return rank.agree(lambda: made or plan.make(request))
+    made = rank.agree(lambda: plan.make_plan(request) if leads else None)
+    return rank.agree(lambda: made or plan.make_plan(request))
 
 
 def _on_device(settings: Settings, rank: Rank) -> Settings:
@@ -211,7 +211,7 @@ class _Session:
             codes={code for _, _, codes, *_ in shares for code in codes},
             measured=sum(len(new) for new, *_ in shares),
             padding=self._padding(),
-            speaks=self.rank.is_first,
+            is_first=self.rank.is_first,
         )
         seconds = time.monotonic() - start
         self.rank.agree(lambda: self._close(kept, result, shares, seconds))
@@ -231,7 +231,7 @@ class _Session:
             if not self.rank.is_first:
                 return None
             out = self.request.out
-            kept = manifest.joined_with(manifest.read(out) if out else None, mine)
+            kept = manifest.merged(manifest.read(out) if out else None, mine)
             if out:
                 manifest.write(out, kept)
             return kept
@@ -246,20 +246,20 @@ class _Session:
                 remedy="All machines need the same versions, weights, images and settings.",
             )
 
-    def _rows_so_far(self) -> dict[tuple[Cell, str], Row]:
+    def _rows_so_far(self) -> dict[tuple[TableCell, str], Row]:
         """What is on disk, here and at the other processes."""
         out = self.request.out
         rows, notes = self.rank.agree(lambda: read(out) if out else ({}, []))
         for note in notes:
             self.console.tell(f"note: {note}")
-        union: dict[tuple[Cell, str], Row] = {}
+        union: dict[tuple[TableCell, str], Row] = {}
         for there in self.rank.gather(rows):
             union = there | union
         return union
 
     def _measure_all(self, share: Sequence[Task]) -> Iterator[Row]:
-        lines = self.rank.agree(lambda: Journal(self.request.out, self.rank.rank))
-        bar = Bar(self.console if self.rank.is_first else None, len(share))
+        lines = self.rank.agree(lambda: RowLog(self.request.out, self.rank.rank))
+        bar = ProgressBar(self.console if self.rank.is_first else None, len(share))
         for (label, scale), tasks in groupby(share, lambda t: (t.cell.model, t.cell.scale)):
             bar.working_on(f"loading {label}")
             model = self.plan.models[label]
@@ -273,7 +273,7 @@ class _Session:
                 continue
             self.run_as[label] = made
             for task in tasks:
-                bar.working_on(_words(task))
+                bar.working_on(_task_text(task))
                 try:
                     row = self._one(enlarge, task, made["device"])
                 except OutputError:
@@ -309,7 +309,7 @@ class _Session:
     def _failed(self, task: Task, error: Exception) -> str:
         """Note an image that failed; returns the note."""
         failure = as_failure(error)
-        self.failures.append(f"{_words(task)}: {failure}")
+        self.failures.append(f"{_task_text(task)}: {failure}")
         self.codes.add(failure.exit_code)
         return self.failures[-1]
 
@@ -339,7 +339,7 @@ class _Session:
 
 
 @dataclass(frozen=True, eq=False)
-class _Done:
+class _Measured:
     """One image that was measured."""
 
     lr: np.ndarray
@@ -356,13 +356,13 @@ def _measure(
     degradation: Degradation,
     protocol: Protocol,
     device: str,
-) -> _Done:
+) -> _Measured:
     lr, hr = protocol.images(pair, scale, degradation)
-    sr, cost = measured(lambda: enlarge(lr), device)
-    return _Done(lr, hr, sr, protocol.score(sr, hr, scale), cost)
+    sr, cost = measure_cost(lambda: enlarge(lr), device)
+    return _Measured(lr, hr, sr, protocol.score(sr, hr, scale), cost)
 
 
-def _words(task: Task) -> str:
+def _task_text(task: Task) -> str:
     cell = task.cell
     title = task_title(cell.scale, cell.degradation)
     return f"{cell.model} on {cell.set} {title}, {task.item.name}"

@@ -45,7 +45,7 @@ _MOST_EXCESS = 12
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownSet:
     """A set of the literature.
 
     Args:
@@ -60,14 +60,14 @@ class Known:
 
 
 KNOWN = (
-    Known("Set5", 5),
-    Known("Set14", 14),
-    Known("BSD100", 100, ("B100", "BSDS100")),
-    Known("Urban100", 100),
-    Known("Manga109", 109),
-    Known("DIV2K", 100, ("DIV2K_valid", "DIV2K100")),
-    Known("LIVE1", 29, restores=True),
-    Known("Classic5", 5, restores=True),
+    KnownSet("Set5", 5),
+    KnownSet("Set14", 14),
+    KnownSet("BSD100", 100, ("B100", "BSDS100")),
+    KnownSet("Urban100", 100),
+    KnownSet("Manga109", 109),
+    KnownSet("DIV2K", 100, ("DIV2K_valid", "DIV2K100")),
+    KnownSet("LIVE1", 29, restores=True),
+    KnownSet("Classic5", 5, restores=True),
 )
 
 

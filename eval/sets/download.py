@@ -194,13 +194,13 @@ def _parts(scale: int) -> tuple[str, ...]:
 def _fetch_part(offer: Offer, part: str, place: Path, count: int, deadline: float) -> None:
     """Fetch, unpack and check one archive; its folder appears whole, or not at all."""
     archive = _Archive(offer.repo, offer.revision, f"data/{place.name}.tar.gz")
-    _asked(archive)
+    _require_online(archive)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         remove_stale_partials(place.parent)
         with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=place.parent) as scratch:
             packed = Path(scratch) / "packed.tar.gz"
-            _translated(archive, packed, offer.sha256.get(part), deadline)
+            _fetch_archive(archive, packed, offer.sha256.get(part), deadline)
             unpacked = _unpack(packed, Path(scratch) / "unpacked", archive)
             _check(unpacked, archive, count)
             with suppress(OSError):  # another process was faster: its folder is as good
@@ -215,14 +215,14 @@ def _fetch_part(offer: Offer, part: str, place: Path, count: int, deadline: floa
         ) from error
 
 
-def _asked(archive: _Archive) -> None:
+def _require_online(archive: _Archive) -> None:
     try:
         refuse_offline(archive, local_files_only=False)
     except WeightsError as error:
         raise Swin2SRError(error.message, code=error.code, remedy=REMEDY) from error
 
 
-def _translated(archive: _Archive, target: Path, sha256: str | None, deadline: float) -> None:
+def _fetch_archive(archive: _Archive, target: Path, sha256: str | None, deadline: float) -> None:
     """Fetch; the errors of weights become errors of data, with what helps there."""
     try:
         archive.fetch(target, sha256, deadline)

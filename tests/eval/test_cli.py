@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from eval.cli import main
-from eval.run.progress import Bar
+from eval.run.progress import ProgressBar
 from swin2sr.console import Console
 from tests.test_console import Terminal  # the same stand-in
 
@@ -72,7 +72,7 @@ def test_io_11_a_reader_that_goes_away_is_no_error(root: Path, trio: Path) -> No
 
 def test_the_bar_shows_what_is_done_and_what_is_left() -> None:
     times = iter([0.0, 10.0, 25.0])
-    bar = Bar(Console(), 4, lambda: next(times))
+    bar = ProgressBar(Console(), 4, lambda: next(times))
     assert bar.line("a") == "[........................] 0/4  a"
     bar.step()
     assert bar.line("b") == "[######..................] 1/4, 30 s left  b"
@@ -83,9 +83,9 @@ def test_the_bar_shows_what_is_done_and_what_is_left() -> None:
 def test_the_bar_is_for_terminals(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    Bar(Console(), 4).working_on("unseen")
+    ProgressBar(Console(), 4).working_on("unseen")
     assert capsys.readouterr().err == ""
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    Bar(Console(), 4).working_on("baby")
+    ProgressBar(Console(), 4).working_on("baby")
     assert "0/4  baby" in terminal.getvalue()

@@ -15,7 +15,7 @@ from eval.cli import main
 from eval.run import rows
 from eval.run.plan import Plan, Request
 from eval.run.protocol import Scores
-from eval.run.rows import Cell, Journal, Row
+from eval.run.rows import Row, RowLog, TableCell
 from eval.run.session import _Session
 from swin2sr.console import Console
 from tests.eval.conftest import smooth, write
@@ -75,16 +75,16 @@ def test_when_one_dies_all_end_and_the_same_command_goes_on(
             """
             import os, signal, sys
             from eval.cli import main
-            from eval.run.rows import Journal
+            from eval.run.rows import RowLog
 
-            append = Journal.append
+            append = RowLog.append
 
             def dies(self, row):
                 append(self, row)
                 if os.environ["RANK"] == "1" and row.image == "d":
                     os.kill(os.getpid(), signal.SIGKILL)
 
-            Journal.append = dies
+            RowLog.append = dies
             sys.exit(main())
             """
         )
@@ -105,11 +105,11 @@ def test_when_one_dies_all_end_and_the_same_command_goes_on(
 
 
 def test_rows_on_another_machines_disk_count(tmp_path: Path) -> None:
-    cell = Cell("m", "Set5", 2, "bicubic")
+    cell = TableCell("m", "Set5", 2, "bicubic")
     mine, theirs = (
         Row(cell, name, "made", 8, 8, Scores(30, 0.9, 28, 0.8), 1.0, None) for name in "ab"
     )
-    Journal(tmp_path, 0).append(mine)
+    RowLog(tmp_path, 0).append(mine)
     other = Two(0, 2, others=[None, {theirs.key: theirs}])
     request = Request(models=("m",), out=tmp_path)
     session = _Session(request, Plan({}, {}, (), ()), other, Console())

@@ -25,15 +25,15 @@ def values(**changes: Any) -> dict[str, Any]:
 
 def test_a_record_is_read_back(tmp_path: Path) -> None:
     assert manifest.read(tmp_path) is None
-    kept = manifest.joined_with(None, values())
+    kept = manifest.merged(None, values())
     manifest.write(tmp_path, kept)
     assert manifest.read(tmp_path) == kept
 
 
 def test_models_and_sets_are_added_in_order() -> None:
-    first = manifest.joined_with(None, values())
+    first = manifest.merged(None, values())
     second = values(models={"b": {"sha256": "2"}}, sets={"Set14 x2": {"images": 14}})
-    both = manifest.joined_with(first, second)
+    both = manifest.merged(first, second)
     assert list(both["models"]) == ["a", "b"]
     assert list(both["sets"]) == ["Set5 x2", "Set14 x2"]
 
@@ -49,7 +49,7 @@ def test_models_and_sets_are_added_in_order() -> None:
 )
 def test_io_07_what_differs_is_refused_by_name(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
-        manifest.joined_with(manifest.joined_with(None, values()), values(**changes))
+        manifest.merged(manifest.merged(None, values()), values(**changes))
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b'{"format": 1}', b"\xff\xfe"])
@@ -60,7 +60,7 @@ def test_another_file_in_its_place_is_refused(tmp_path: Path, content: bytes) ->
 
 
 def test_a_record_of_another_format_is_refused(tmp_path: Path) -> None:
-    manifest.write(tmp_path, manifest.joined_with(None, values(format=99)))
+    manifest.write(tmp_path, manifest.merged(None, values(format=99)))
     with pytest.raises(OutputError, match="another version"):
         manifest.read(tmp_path)
 

@@ -16,7 +16,7 @@ def test_a_mean_is_of_the_per_image_values() -> None:
     assert found.values["psnr"] == 31.5
     assert found.values["ssim"] == pytest.approx(0.85)
     assert found.values["psnr_b"] is None
-    assert (found.count, found.of, found.lr, found.whole) == (2, 2, "matlab", True)
+    assert (found.count, found.of, found.lr, found.complete) == (2, 2, "matlab", True)
 
 
 def test_rows_have_one_order_whatever_order_they_came_in() -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from eval.run.models import Model, Settings, describe, enlarger, open_model
+from eval.run.models import Model, Settings, enlarger, find_model, open_model
 from swin2sr import Swin2SRForImageSuperResolution, Upscaler
 from swin2sr.errors import ConfigError, WeightsError
 from swin2sr.images.resize import enlarge, imresize
@@ -35,7 +35,7 @@ def test_another_name_is_no_baseline() -> None:
 
 
 def test_a_network_is_described_by_what_tells_it_apart(network: Path) -> None:
-    model = describe(str(network))
+    model = find_model(str(network))
     assert model.label == network.name
     assert model.scale == 2
     assert model.sha256 is not None
@@ -45,28 +45,28 @@ def test_a_network_is_described_by_what_tells_it_apart(network: Path) -> None:
 
 
 def test_a_label_replaces_the_name(network: Path) -> None:
-    assert describe(f"mine={network}").label == "mine"
-    assert describe("cubic=bicubic").spec == "bicubic"
+    assert find_model(f"mine={network}").label == "mine"
+    assert find_model("cubic=bicubic").spec == "bicubic"
 
 
 def test_a_file_whose_name_has_the_sign_is_a_file(network: Path, tmp_path: Path) -> None:
     shutil.copytree(network, tmp_path / "lr=2")
-    assert describe(str(tmp_path / "lr=2")).label == "lr=2"
+    assert find_model(str(tmp_path / "lr=2")).label == "lr=2"
 
 
 def test_models_suit_their_scale() -> None:
-    assert describe("bicubic").suits(4)
-    assert not describe("bicubic").suits(1)
-    assert describe("input").suits(1)
-    assert not describe("input").suits(2)
-    assert describe("swin2sr-small-x2").suits(2)
-    assert not describe("swin2sr-small-x2").suits(3)
+    assert find_model("bicubic").suits(4)
+    assert not find_model("bicubic").suits(1)
+    assert find_model("input").suits(1)
+    assert not find_model("input").suits(2)
+    assert find_model("swin2sr-small-x2").suits(2)
+    assert not find_model("swin2sr-small-x2").suits(3)
     with pytest.raises(ConfigError, match="does not enlarge by 3"):
         enlarger("swin2sr-small-x2", 3, "official")
 
 
 def test_an_output_is_the_upscalers_in_whole_levels(network: Path) -> None:
-    enlarge, made = open_model(describe(str(network)), 2, Settings(padding="minimal"))
+    enlarge, made = open_model(find_model(str(network)), 2, Settings(padding="minimal"))
     expected = Upscaler.from_pretrained(network, precision="float32").picture(
         smooth(0), tile=None, padding="minimal"
     )
@@ -75,7 +75,7 @@ def test_an_output_is_the_upscalers_in_whole_levels(network: Path) -> None:
 
 
 def test_settings_reach_the_network(network: Path) -> None:
-    model, lr = describe(str(network)), smooth(0, 40, 40)
+    model, lr = find_model(str(network)), smooth(0, 40, 40)
     plain = open_model(model, 2, Settings())[0](lr)
     for other in (Settings(padding="minimal"), Settings(self_ensemble=True)):
         assert not np.array_equal(open_model(model, 2, other)[0](lr), plain)
@@ -85,7 +85,7 @@ def test_settings_reach_the_network(network: Path) -> None:
 
 def test_a_precision_that_is_not_had_is_refused_not_replaced(network: Path) -> None:
     with pytest.raises(ConfigError, match="does not run in float16 here"):
-        open_model(describe(str(network)), 2, Settings(precision="float16", device="cpu"))
+        open_model(find_model(str(network)), 2, Settings(precision="float16", device="cpu"))
 
 
 def test_grey_comes_back_grey(network: Path) -> None:
@@ -93,7 +93,7 @@ def test_grey_comes_back_grey(network: Path) -> None:
 
 
 def test_io_07_weights_that_changed_meanwhile_are_refused(network: Path, tmp_path: Path) -> None:
-    model = describe(str(network))
+    model = find_model(str(network))
     torch.manual_seed(2)
     Swin2SRForImageSuperResolution(TINY).save_pretrained(tmp_path / "other")
     changed = Model(model.label, str(tmp_path / "other"), 2, model.sha256, {})

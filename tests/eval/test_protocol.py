@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from eval.run.protocol import Protocol, headline, where_from
+from eval.run.protocol import Protocol, headline, lr_source
 from eval.sets.datasets import Pair
 from eval.sets.degradations import Degradation, usual
 from swin2sr import metrics
@@ -140,7 +140,7 @@ def test_papers_print_y_for_enlarging_and_rgb_for_jpeg() -> None:
     ],
 )
 def test_one_word_says_where_small_images_come_from(origins: set[str], word: str) -> None:
-    assert where_from(origins) == word
+    assert lr_source(origins) == word
 
 
 def test_colour_sampling_is_passed_on() -> None:

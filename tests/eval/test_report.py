@@ -21,13 +21,13 @@ from eval.report.plots import Point
 from eval.report.published import find
 from eval.run import manifest, saved_images
 from eval.run.protocol import Scores
-from eval.run.rows import Cell, Row, merge
+from eval.run.rows import Row, TableCell, merge
 from swin2sr.plots import png
 from tests.eval.conftest import smooth
 
 
 def row(model: str, name: str, image: str, psnr: float, ssim: float = 0.9) -> Row:
-    cell = Cell(model, name, 2, "bicubic")
+    cell = TableCell(model, name, 2, "bicubic")
     return Row(cell, image, "mirror", 100, 100, Scores(psnr, ssim, psnr, ssim), 0.02, 1_000_000)
 
 
@@ -211,8 +211,8 @@ def test_a_run_without_results_is_named(tmp_path: Path, capsys: pytest.CaptureFi
 # ------------------------------------------------------------------------------------------ crops
 
 
-def saved(out: Path, model: str, image: str, hr: np.ndarray, sr: np.ndarray) -> Cell:
-    cell = Cell(model, "Set5", 2, "bicubic")
+def saved(out: Path, model: str, image: str, hr: np.ndarray, sr: np.ndarray) -> TableCell:
+    cell = TableCell(model, "Set5", 2, "bicubic")
     lr = smooth(9, hr.shape[0] // 2, hr.shape[1] // 2)
     saved_images.save(out, cell, image, {"original": hr, "input": lr, "output": sr})
     return cell

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from eval.run import manifest, rows, session
-from eval.run.rows import Journal, Row
+from eval.run.rows import Row, RowLog
 from tests.eval.commands import measure, tables
 
 
@@ -20,18 +20,18 @@ def test_io_04_an_interrupt_keeps_what_is_finished(
     trio: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert measure(trio, tmp_path / "whole", "--scale", "2") == 0
-    append = Journal.append
+    append = RowLog.append
 
-    def interrupted(self: Journal, row: Row) -> None:
+    def interrupted(self: RowLog, row: Row) -> None:
         append(self, row)
         if row.image == "b":
             raise KeyboardInterrupt
 
     out = tmp_path / "out"
-    monkeypatch.setattr(Journal, "append", interrupted)
+    monkeypatch.setattr(RowLog, "append", interrupted)
     assert measure(trio, out, "--scale", "2") == 130
     assert "the same command goes on" in capsys.readouterr().err
-    monkeypatch.setattr(Journal, "append", append)
+    monkeypatch.setattr(RowLog, "append", append)
     measured: list[str] = []
     real = session._measure
 

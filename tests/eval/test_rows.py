@@ -8,26 +8,26 @@ from pathlib import Path
 import pytest
 
 from eval.run.protocol import Scores
-from eval.run.rows import Cell, Journal, Row, merge, number, read, rounded
+from eval.run.rows import Row, RowLog, TableCell, merge, number, read, rounded
 from swin2sr.errors import OutputError
 
-CELL = Cell('my, "model"', "Set5", 2, "bicubic")
+CELL = TableCell('my, "model"', "Set5", 2, "bicubic")
 
 
-def row(image: str, psnr: float = 30.0, cell: Cell = CELL) -> Row:
+def row(image: str, psnr: float = 30.0, cell: TableCell = CELL) -> Row:
     scores = rounded(Scores(psnr, 0.9, psnr - 2, 0.88))
     return Row(cell, image, "mirror", 20, 10, scores, 0.25, 4096)
 
 
 def filled(out: Path, rank: int, *rows: Row) -> None:
-    lines = Journal(out, rank)
+    lines = RowLog(out, rank)
     for one in rows:
         lines.append(one)
 
 
 def test_rows_are_read_back_as_they_were(tmp_path: Path) -> None:
     restored = Row(
-        Cell("m", "LIVE1", 1, "jpeg10"),
+        TableCell("m", "LIVE1", 1, "jpeg10"),
         "b",
         "none",
         8,
@@ -44,7 +44,7 @@ def test_rows_are_read_back_as_they_were(tmp_path: Path) -> None:
 
 def test_a_run_without_results_has_no_rows(tmp_path: Path) -> None:
     assert read(tmp_path / "nowhere") == ({}, [])
-    Journal(tmp_path, 0)
+    RowLog(tmp_path, 0)
     assert read(tmp_path) == ({}, [])
 
 
@@ -119,8 +119,8 @@ def test_quality_tables_hold_no_times(tmp_path: Path) -> None:
 def test_io_02_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="rank0"):
-        Journal(tmp_path / "file", 0)
-    lines = Journal(tmp_path, 0)
+        RowLog(tmp_path / "file", 0)
+    lines = RowLog(tmp_path, 0)
     (tmp_path / "journal" / "rank0.csv").unlink()
     (tmp_path / "journal").rmdir()
     with pytest.raises(OutputError, match="rank0"):
@@ -130,7 +130,7 @@ def test_io_02_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 def test_a_row_is_flushed_to_the_disk_before_the_next_is_begun(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lines, flushed = Journal(tmp_path, 0), []
+    lines, flushed = RowLog(tmp_path, 0), []
     real = os.fsync
 
     def fsync(descriptor: int) -> None:
@@ -144,7 +144,7 @@ def test_a_row_is_flushed_to_the_disk_before_the_next_is_begun(
 
 
 def test_without_a_folder_nothing_is_kept() -> None:
-    Journal(None, 0).append(row("a"))
+    RowLog(None, 0).append(row("a"))
 
 
 def test_figures_have_fixed_decimals() -> None:

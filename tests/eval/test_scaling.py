@@ -12,7 +12,7 @@ import pytest
 from eval.benchmarks import counts, scaling
 from eval.benchmarks.counts import count
 from eval.benchmarks.networks import named
-from eval.benchmarks.output import Cap
+from eval.benchmarks.output import TimeLimit
 from eval.benchmarks.scaling import Job, Point, curve, fits, prepare
 from eval.run.profile import Cost
 from swin2sr.config import SwinIRConfig
@@ -32,7 +32,7 @@ def test_whole_and_tiles_are_the_same_picture() -> None:
     assert np.abs(whole - tiles).max() < 1e-4
 
 
-class Known:
+class FakeWorker:
     """A worker that takes what the test says, by the side of its picture."""
 
     cost: Callable[[int], float]
@@ -43,7 +43,7 @@ class Known:
     def run(self) -> Cost:
         return Cost(type(self).cost(self.side), self.side**2 * 10)
 
-    def __enter__(self) -> Known:
+    def __enter__(self) -> FakeWorker:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -55,9 +55,9 @@ def jobs(*sides: int) -> list[Job]:
 
 
 def test_sizes_that_take_too_long_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    Known.cost = staticmethod(lambda side: side**2 / 1e4)
-    monkeypatch.setattr(scaling, "Worker", Known)
-    found = list(curve("net", jobs(100, 200, 400), 2, Cap(10)))
+    FakeWorker.cost = staticmethod(lambda side: side**2 / 1e4)
+    monkeypatch.setattr(scaling, "Worker", FakeWorker)
+    found = list(curve("net", jobs(100, 200, 400), 2, TimeLimit(10)))
     assert [point.side for point in found if isinstance(point, Point)] == [100, 200]
     assert found[-1] == "net, whole, 400: left out: it would take about 16 s, the limit is 10 s."
 
@@ -68,9 +68,9 @@ def test_sizes_that_need_too_much_memory_are_left_out(monkeypatch: pytest.Monkey
             raise JobError("Too large.", code="over_budget")
         return 1.0
 
-    Known.cost = staticmethod(cost)
-    monkeypatch.setattr(scaling, "Worker", Known)
-    found = list(curve("net", jobs(100, 200), 1, Cap(1e9)))
+    FakeWorker.cost = staticmethod(cost)
+    monkeypatch.setattr(scaling, "Worker", FakeWorker)
+    found = list(curve("net", jobs(100, 200), 1, TimeLimit(1e9)))
     assert found[1] == "net, whole, 200: left out: Too large."
 
 
@@ -78,10 +78,10 @@ def test_other_errors_end_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     def cost(side: int) -> float:
         raise ConfigError("Wrong.")
 
-    Known.cost = staticmethod(cost)
-    monkeypatch.setattr(scaling, "Worker", Known)
+    FakeWorker.cost = staticmethod(cost)
+    monkeypatch.setattr(scaling, "Worker", FakeWorker)
     with pytest.raises(ConfigError, match="Wrong"):
-        list(curve("net", jobs(100), 1, Cap(1e9)))
+        list(curve("net", jobs(100), 1, TimeLimit(1e9)))
 
 
 def test_fits_are_by_model_and_way() -> None:
@@ -97,8 +97,8 @@ def test_fits_are_by_model_and_way() -> None:
 def test_the_command_writes_table_fit_and_plots(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    Known.cost = staticmethod(lambda side: side**2 / 1e4)
-    monkeypatch.setattr(scaling, "Worker", Known)
+    FakeWorker.cost = staticmethod(lambda side: side**2 / 1e4)
+    monkeypatch.setattr(scaling, "Worker", FakeWorker)
     words = ["--models", "swin2sr-small-x2", "--sides", "100", "200", "800", "--out", str(tmp_path)]
     assert scaling.main([*words, "--ways", "whole", "--most-seconds", "10"]) == 0
     out = capsys.readouterr().out

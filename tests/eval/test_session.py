@@ -17,7 +17,7 @@ from eval.cli import main
 from eval.run import session
 from eval.run.models import Model
 from eval.run.protocol import Protocol
-from eval.run.rows import Cell, read
+from eval.run.rows import TableCell, read
 from eval.run.saved_images import place
 from eval.run.session import enlarger, evaluate, mean
 from eval.sets.datasets import find
@@ -132,7 +132,7 @@ def test_no_path_or_host_is_written(trio: Path, network: Path, tmp_path: Path) -
 
 def test_images_are_saved_on_request(trio: Path, tmp_path: Path) -> None:
     assert measure(trio, tmp_path, "--scale", "2", "--save-images") == 0
-    folder = place(tmp_path, Cell("bicubic", "Trio", 2, "bicubic"), "a")
+    folder = place(tmp_path, TableCell("bicubic", "Trio", 2, "bicubic"), "a")
     assert sorted(path.name for path in folder.iterdir()) == [
         "input.png",
         "model_bicubic.png",

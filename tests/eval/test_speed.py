@@ -15,10 +15,10 @@ import torch
 
 from eval.benchmarks import networks, speed
 from eval.benchmarks.networks import OURS, PEER, build, has_peer, named, picture, shapes
-from eval.benchmarks.output import Cap, exponent
+from eval.benchmarks.output import TimeLimit, exponent
 from eval.benchmarks.process import Work, Worker
 from eval.benchmarks.speed import Job, Line, jobs_for, main, measure, prepare, psnr
-from eval.run.profile import Cost, measured
+from eval.run.profile import Cost, measure_cost
 from swin2sr import checkpoints
 from swin2sr.config import SwinIRConfig
 from swin2sr.errors import ConfigError, JobError, Swin2SRError
@@ -114,7 +114,7 @@ def test_a_process_works_when_told_reports_and_may_die() -> None:
 
 
 def test_cost_is_time_and_the_rise_of_memory() -> None:
-    result, cost = measured(lambda: np.ones(100_000_000, np.uint8).sum())
+    result, cost = measure_cost(lambda: np.ones(100_000_000, np.uint8).sum())
     assert result == 100_000_000
     assert cost.seconds > 0
     if Path("/proc/self/clear_refs").exists():
@@ -215,7 +215,7 @@ def test_the_exponent_is_the_slope_in_logarithms() -> None:
 
 
 def test_a_cap_refuses_what_would_take_too_long() -> None:
-    cap = Cap(10)
+    cap = TimeLimit(10)
     assert cap.refuses(1e9) == ""  # nothing is known yet
     cap.add(100, 1.0)
     assert cap.refuses(1000) == ""
