@@ -214,7 +214,7 @@ def attribution_summary(several: tuple[AttributionResult, ...]) -> str:
     ]
     lines.append(
         "The higher the index, the more of the crop takes part. It depends on the crop's size: "
-        "only pieces of one size compare."
+        "only crops of one size compare."
     )
     return "\n\n".join(lines)
 
