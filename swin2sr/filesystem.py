@@ -55,6 +55,18 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
     write_file(path, lambda file: file.write(data))
 
 
+def make_folder(folder: str | os.PathLike[str]) -> None:
+    """Make a folder and its parents where they are missing.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{os.fspath(folder)!r} cannot be made: {error.strerror}.") from error
+
+
 @contextmanager
 def lock_folder(folder: Path, *, wait: bool = False) -> Iterator[None]:
     """Lock a folder against other processes, and make it where it is missing.

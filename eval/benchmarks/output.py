@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.run import manifest
-from swin2sr.errors import OutputError
-from swin2sr.filesystem import write_bytes
+from swin2sr.filesystem import make_folder, write_bytes
 
 PRECISIONS = ("float32", "bfloat16", "float16", "float64")
 
@@ -82,10 +81,7 @@ def save(out: Path | None, name: str, page: str, lines: Sequence[dict[str, Any]]
     """
     if out is None:
         return
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{str(out)!r} cannot be made: {error.strerror}.") from error
+    make_folder(out)
     values = {
         "versions": manifest.versions(),
         "machine": manifest.machine(),

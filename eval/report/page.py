@@ -27,8 +27,8 @@ from eval.run.rows import TableCell
 from eval.run.saved_images import safe
 from eval.sets.datasets import SAMPLE
 from swin2sr.console import Console
-from swin2sr.errors import ConfigError, OutputError
-from swin2sr.filesystem import write_bytes
+from swin2sr.errors import ConfigError
+from swin2sr.filesystem import make_folder, write_bytes
 from swin2sr.plots import png
 
 PAGE = "README.md"
@@ -101,10 +101,7 @@ def _shown(run: RunFolder, out: Path, drawn: Collection[str]) -> Iterator[str]:
 
 
 def _write(path: Path, content: bytes) -> Path:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{str(path.parent)!r} cannot be made: {error.strerror}.") from error
+    make_folder(path.parent)
     write_bytes(path, content)
     return path
 

@@ -15,8 +15,7 @@ import numpy as np
 from PIL import Image
 
 from eval.run.rows import TableCell
-from swin2sr.errors import OutputError
-from swin2sr.filesystem import write_file
+from swin2sr.filesystem import make_folder, write_file
 
 FOLDER = "images"
 ORIGINAL, INPUT = "original", "input"
@@ -33,10 +32,7 @@ def save(out: Path, cell: TableCell, name: str, pictures: dict[str, np.ndarray])
         OutputError: they cannot be written.
     """
     folder = place(out, cell, name)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{str(folder)!r} cannot be made: {error.strerror}.") from error
+    make_folder(folder)
     for kind, pixels in pictures.items():
         stem = kind if kind in (ORIGINAL, INPUT) else output(cell.model)
         image = Image.fromarray(pixels)

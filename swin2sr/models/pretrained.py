@@ -10,8 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from swin2sr.errors import OutputError
-from swin2sr.filesystem import write_bytes
+from swin2sr.filesystem import make_folder, write_bytes
 
 
 class PretrainedModel(nn.Module):
@@ -44,10 +43,7 @@ class PretrainedModel(nn.Module):
         values["architectures"] = [type(self).__name__]
         config = type(self.config).from_dict(values)
         data = save(stored, metadata={"format": "pt"})
-        try:
-            Path(folder).mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"{str(folder)!r} cannot be made: {error.strerror}.") from error
+        make_folder(folder)
         write_bytes(Path(folder) / "model.safetensors", data)
         config.to_json_file(Path(folder) / "config.json")
 

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from swin2sr.config import choice
-from swin2sr.errors import ConfigError, KindError, OutputError, ShapeError
-from swin2sr.filesystem import write_bytes
+from swin2sr.errors import ConfigError, KindError, ShapeError
+from swin2sr.filesystem import make_folder, write_bytes
 from swin2sr.processing.config_files import PROCESSOR
 from swin2sr.processing.planes import FIRST, LAST, flatten_images
 
@@ -114,10 +114,7 @@ class ImageProcessor(ABC):
             OutputError: the folder cannot be written.
         """
         text = json.dumps(self.to_dict(), indent=2, sort_keys=True) + "\n"
-        try:
-            Path(folder).mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"{str(folder)!r} cannot be made: {error.strerror}.") from error
+        make_folder(folder)
         write_bytes(Path(folder) / PROCESSOR, text.encode())
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from swin2sr import images
-from swin2sr.errors import ConfigError, ImageError, OutputError
-from swin2sr.filesystem import write_bytes
+from swin2sr.errors import ConfigError, ImageError
+from swin2sr.filesystem import make_folder, write_bytes
 from swin2sr.images.colour import full_range_luma
 from swin2sr.images.degradations import Jpeg
 from swin2sr.images.resize import imresize
@@ -112,10 +112,7 @@ def downscaled(image: np.ndarray, scale: int, folder: Path | None) -> np.ndarray
         return kept
     made = imresize(image, 1 / scale)
     data = made.tobytes()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"Cannot make the folder {str(folder)!r}: {error.strerror}.") from error
+    make_folder(folder)
     write_bytes(path, hashlib.sha256(data).digest() + data)
     return made
 
