@@ -123,7 +123,7 @@ def test_refusals(settings: dict[str, Any]) -> None:
         (whole_numbers, 6, "steps must be a list of whole numbers, got 6."),
         (partial(choice, choices=("a", "b")), "c", "steps must be one of 'a', 'b', got 'c'."),
     ],
-    ids=str,
+    ids=["flag", "whole", "least", "number", "positive", "pair", "whole numbers", "choice"],
 )
 def test_validators_take_name_and_value(
     validator: Callable[[str, Any], Any], value: Any, said: str
