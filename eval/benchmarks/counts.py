@@ -3,8 +3,8 @@
     python -m eval.benchmarks.counts --models all
 
 Operations are counted by ``torch.utils.flop_counter`` while a network runs, as multiply-adds (half
-of its floating-point operations). They grow exactly in proportion to the padded pixels, so a small
-picture tells all sizes. Papers give them for an output of 1280x720; their counters do not see the
+of its floating-point operations). They grow exactly in proportion to the padded pixels, so small
+pictures tell all sizes. Papers give them for an output of 1280x720; their counters do not see the
 products of queries, keys and values, hence both columns.
 
 Source: SwinIR (arXiv 2108.10257), table 3; Swin2SR (arXiv 2209.11345), table 4.
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from eval.benchmarks import networks
@@ -57,19 +58,17 @@ class Count:
 
 
 def count(config: RestorationConfig) -> Count:
-    """Run a network once on a small picture and count."""
-    model = networks.build(OURS, config, "float32", None, "cpu")
-    side = 2 * config.window_size
-    pixels = torch.zeros(1, config.num_channels, side, side)
-    with torch.inference_mode():
-        model(pixels)  # what depends on the weights alone is computed once, and kept
-        attention = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
-        # torch counts the attention kernels of GPUs only; the CPU's would count as nothing.
-        counter = FlopCounterMode(display=False, custom_mapping={attention: _attention_flops})
-        with counter:
-            model(pixels)
-    found: dict[Any, int] = counter.get_flop_counts()["Global"]
-    total, products = (n / 2 / side**2 for n in (sum(found.values()), found.get(attention, 0)))
+    """Count the operations of a network by running it on two small pictures.
+
+    Their difference is what pixels cost; what follows from the weights alone (position biases) is
+    computed once a pass, whatever its size, and drops out.
+    """
+    # Without gradients on, the counter stumbles over parameters that want them.
+    model = networks.build(OURS, config, "float32", None, "cpu").requires_grad_(False)
+    sides = [times * config.window_size for times in (2, 3)]
+    small, large = (_multiply_adds(model, config.num_channels, side) for side in sides)
+    pixels = sides[1] ** 2 - sides[0] ** 2
+    total, products = ((b - a) / pixels for a, b in zip(small, large, strict=True))
     padded = 1
     for length in OUTPUT:
         padded *= round_up(-(-length // config.upscale), config.window_size)
@@ -80,6 +79,17 @@ def count(config: RestorationConfig) -> Count:
         at_720p=total * padded,
         at_720p_without_attention=(total - products) * padded,
     )
+
+
+def _multiply_adds(model: nn.Module, channels: int, side: int) -> tuple[float, float]:
+    """Multiply-adds of a pass over a square picture: all, and products of attention."""
+    attention = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+    # torch counts the attention kernels of GPUs only; the CPU's would count as nothing.
+    counter = FlopCounterMode(display=False, custom_mapping={attention: _attention_flops})
+    with torch.inference_mode(), counter:
+        model(torch.zeros(1, channels, side, side))
+    found: dict[Any, int] = counter.get_flop_counts()["Global"]
+    return sum(found.values()) / 2, found.get(attention, 0) / 2
 
 
 def _attention_flops(
