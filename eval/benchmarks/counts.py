@@ -40,7 +40,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Count:
-    """What a network is made of and does.
+    """Count of a network's parameters and operations.
 
     Args:
         parameters: numbers it learned.

@@ -1,4 +1,4 @@
-"""The networks that are measured: one of each shape in the registry, and their peers.
+"""Networks that are measured: one of each shape in the registry, and their peers.
 
 Time and memory depend on a network's shape, not on what it learned, so networks that differ in
 their weights alone are measured once, with random weights, and nothing is downloaded.
@@ -26,7 +26,7 @@ _SHARED_HEADS = ("pixelshuffle", "pixelshuffledirect", "nearest+conv")
 
 
 def shapes() -> dict[str, RestorationConfig]:
-    """The registry's networks, by the first name of each shape."""
+    """Networks of the registry, by the first name of each shape."""
     found: dict[str, RestorationConfig] = {}
     for entry in list_models():
         config = replace(entry.config, extra={})
@@ -51,14 +51,14 @@ def named(names: Sequence[str]) -> dict[str, RestorationConfig]:
 
 
 def has_peer(config: RestorationConfig) -> bool:
-    """Whether transformers computes the same network."""
+    """Tell whether transformers computes the same network."""
     return isinstance(config, Swin2SRConfig) and config.upsampler in _SHARED_HEADS
 
 
 def build(
     library: str, config: RestorationConfig, precision: str, weights: str | None, device: str
 ) -> nn.Module:
-    """A network in eval mode; the same weights in every library and precision.
+    """Build a network in eval mode; the same weights in every library and precision.
 
     Args:
         library: ``OURS`` or ``PEER``. config: its shape. precision: a torch dtype's name.
@@ -82,7 +82,7 @@ def build(
 
 
 def picture(side: int, channels: int = 3) -> Tensor:
-    """A photograph in 0..1: scikit-image's astronaut, mirrored to any size.
+    """Photograph in 0..1: scikit-image's astronaut, mirrored to any size.
 
     Args:
         side: pixels. channels: 3, or 1 for its green plane.

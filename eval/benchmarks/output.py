@@ -1,4 +1,4 @@
-"""What the benchmarks share: where they ran, what they leave out, what they write."""
+"""Output of the benchmarks, with the machine it is of, and the time limit of their runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PRECISIONS = ("float32", "bfloat16", "float16", "float64")
 
 
 class TimeLimit:
-    """Refuses sizes that would take too long, judged by the sizes before them.
+    """Time limit of a run: refuses sizes that would exceed it, judged by the sizes before them.
 
     Args:
         most_seconds: of one run.
@@ -26,7 +26,7 @@ class TimeLimit:
         self._points: list[tuple[float, float]] = []
 
     def add(self, pixels: float, seconds: float) -> None:
-        """Tell it what a size took."""
+        """Add the seconds that a size took."""
         self._points.append((pixels, seconds))
 
     def predict(self, pixels: float) -> float:
@@ -40,7 +40,7 @@ class TimeLimit:
         return seconds * (pixels / last) ** growth
 
     def refuses(self, pixels: float) -> str:
-        """Why a size is left out; "" when it is not."""
+        """Reason to leave a size out; "" when there is none."""
         needed = self.predict(pixels)
         if needed <= self._most:
             return ""
@@ -48,7 +48,7 @@ class TimeLimit:
 
 
 def exponent(points: Sequence[tuple[float, float]]) -> float:
-    """The power of x that y grows with: the slope of a least-squares line in logarithms.
+    """Exponent of growth: the slope of a least-squares line through logarithms of x and y.
 
     Args:
         points: (x, y), positive; at least two different x.

@@ -1,4 +1,4 @@
-"""Work in a process of its own: fresh memory for each measurement, and machines' moods shared.
+"""Worker processes, one a network: fresh memory for each measurement, machines' moods shared.
 
 Networks that are compared run by turns, each in its own process as its user would run it, so that a
 busy machine slows all of them.
@@ -23,7 +23,7 @@ Work = Callable[[], np.ndarray]
 
 
 class Worker(Generic[Job]):
-    """A process that prepares some work once and does it when told to.
+    """Worker process that prepares some work once and does it when told to.
 
     Use as a context manager; the process ends with it.
 
@@ -57,7 +57,7 @@ class Worker(Generic[Job]):
         return cost
 
     def output(self) -> np.ndarray:
-        """What the last run made."""
+        """Output of the last run."""
         self._ours.send("output")
         result: np.ndarray = self._receive()
         return result

@@ -1,4 +1,4 @@
-"""How time and memory grow with the size of a picture: curves, and the power they grow with.
+"""Scaling of time and memory with the size of a picture: curves, and the power they grow with.
 
     python -m eval.benchmarks.scaling --models swin2sr-lightweight-x2 --out results/scaling
 
@@ -41,7 +41,7 @@ COLUMNS = "| model | way | side | pixels | s | us/px | MB |"
 
 @dataclass(frozen=True)
 class Job:
-    """What one process measures: a network on a square picture, whole or in tiles."""
+    """Job of one process: a network on a square picture, whole or in tiles."""
 
     config: RestorationConfig
     way: str
@@ -52,7 +52,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Point:
-    """A point of a curve: seconds (median), and bytes above the process at rest (or None)."""
+    """Point of a curve: seconds (median), and bytes above the process at rest (or None)."""
 
     model: str
     way: str
@@ -62,7 +62,7 @@ class Point:
 
     @property
     def pixels(self) -> int:
-        """Of the input."""
+        """Pixels of the input."""
         return self.side**2
 
     def __str__(self) -> str:
@@ -73,7 +73,7 @@ class Point:
 
 
 def prepare(job: Job) -> Work:
-    """The work of one process: one picture through ``Upscaler``."""
+    """Prepare the work of one process: one picture through ``Upscaler``."""
     prepare_process()
     model = networks.build(OURS, job.config, "float32", None, "cpu")
     upscaler = Upscaler(model, precision=job.precision, device=job.device)
@@ -108,7 +108,7 @@ def curve(name: str, jobs: Sequence[Job], repeats: int, cap: TimeLimit) -> Itera
 
 
 def fits(points: Sequence[Point]) -> dict[tuple[str, str], tuple[float, float]]:
-    """By model and way: the powers of the pixels that time and memory grow with; nan unknown."""
+    """Exponents of time and memory in the pixels, by model and way; nan unknown."""
     groups: dict[tuple[str, str], list[Point]] = {}
     for point in points:
         groups.setdefault((point.model, point.way), []).append(point)

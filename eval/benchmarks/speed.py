@@ -36,7 +36,7 @@ COLUMNS = "| model | side | library | precision | s | us/px | x faster | MB | ma
 
 @dataclass(frozen=True)
 class Job:
-    """What one process measures.
+    """Job of one process: a network, its precision and a size.
 
     Args:
         library, precision, config, weights, device: as ``networks.build``.
@@ -53,7 +53,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Line:
-    """A line of the table; ratio and differences are to the block's first line.
+    """Line of the table; ratio and differences are to the block's first line.
 
     Args:
         seconds: median. peak_bytes: of the first run, or None. faster: ratio of seconds.
@@ -80,7 +80,7 @@ class Line:
 
 
 def prepare(job: Job) -> Work:
-    """The work of one process: one call of a network."""
+    """Prepare the work of one process: one call of a network."""
     if job.library == OURS:
         prepare_process()
     else:
@@ -101,7 +101,7 @@ def prepare(job: Job) -> Work:
 
 
 def measure(name: str, jobs: Sequence[Job], repeats: int) -> list[Line]:
-    """One block of the table: a line for each job, the first being the reference.
+    """Measure one block of the table: a line for each job, the first being the reference.
 
     Raises:
         Swin2SRError: a job that cannot run.
@@ -128,7 +128,7 @@ def measure(name: str, jobs: Sequence[Job], repeats: int) -> list[Line]:
 
 
 def psnr(result: np.ndarray, reference: np.ndarray) -> float:
-    """Of two outputs, in dB with peak 1, both clipped to 0..1; infinite for equal ones."""
+    """PSNR of two outputs, in dB with peak 1, both clipped to 0..1; infinite for equal ones."""
     error = np.square(result.clip(0, 1) - reference.clip(0, 1), dtype=np.float64).mean()
     return math.inf if error == 0 else -10 * math.log10(error)
 
@@ -140,7 +140,7 @@ def jobs_for(
     weights: str | None = None,
     device: str = "cpu",
 ) -> list[Job]:
-    """The block of a network at a size: libraries x precisions, the reference first."""
+    """Jobs of a network at a size: libraries x precisions, the reference first."""
     libraries = [PEER, OURS] if networks.has_peer(config) else [OURS]
     wanted = list(dict.fromkeys(["float32", *precisions]))
     return [

@@ -1,1 +1,1 @@
-"""A report: tables, plots, crops and significance, made from the rows of finished runs."""
+"""Report: tables, plots, crops and significance, made from the rows of finished runs."""

@@ -1,4 +1,4 @@
-"""Where two models differ most: the windows worth looking at, out of a run's saved images."""
+"""Crops of a run's saved images, where two models differ most."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Crop:
 
 @dataclass(frozen=True)
 class Window:
-    """Part of an original: its image and its top left corner in pixels."""
+    """Window of an original: its image and its top left corner in pixels."""
 
     image: str
     top: int
@@ -38,7 +38,7 @@ class Window:
 def most_different(
     out: Path, cells: tuple[TableCell, TableCell], images: Sequence[str], count: int = 3
 ) -> list[Window]:
-    """The images and windows where the outputs of two cells differ most, one window an image.
+    """Find the images and windows where the outputs of two cells differ most, one an image.
 
     Args:
         out: a run's folder. cells: two models of one task. images: names to look at.
@@ -58,7 +58,7 @@ def most_different(
 
 
 def crop_row(out: Path, cells: Sequence[TableCell], window: Window) -> list[Crop]:
-    """A window as the original has it, as the input has it, and as each model made it.
+    """Crops of a window: of the original, of the input, and of what each model made.
 
     The input is shown once, also where it is one of the models.
 

@@ -1,4 +1,4 @@
-"""Results as the metadata that model cards on the Hub carry (``model-index``)."""
+"""Model card metadata of results, as the Hub reads it (``model-index``)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NAMES = {
 
 
 def model_index(model: str, means: Sequence[Mean], protocols: Mapping[tuple[str, int], str]) -> str:
-    """The part of a card's YAML header that says how a model scored.
+    """Write the part of a card's YAML header that says how a model scored.
 
     Args:
         model: its name. means: its cells; those with missing images are left out.

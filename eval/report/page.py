@@ -1,4 +1,4 @@
-"""A page of tables, comparisons and plots out of the folders of runs.
+"""Page of tables, comparisons and plots out of the folders of runs.
 
     python -m eval report results/scripts results/print --out results
 
@@ -87,12 +87,12 @@ def report(runs: Sequence[Path], out: Path, against: str | None, console: Consol
 
 
 def _plot(run: RunFolder, name: str) -> str:
-    """Where the page has a figure."""
+    """Path of a figure beside the page."""
     return f"plots/{run.name}_{safe(name)}.png"
 
 
 def _shown(run: RunFolder, out: Path, drawn: Collection[str]) -> Iterator[str]:
-    """The figures of a run's section: those drawn now, and crops drawn earlier that now cannot."""
+    """Figures of a run's section: those drawn now, and crops drawn earlier that now cannot."""
     for name in drawn:
         yield name
         crops = name.replace("wins_", "crops_", 1)
@@ -215,7 +215,7 @@ def _published(run: RunFolder) -> Iterator[tuple[Mean, Published]]:
 
 
 def _channels(run: RunFolder, cell: TableCell) -> tuple[str, ...]:
-    """Which channel of print the headline figures of a cell compare with."""
+    """Channels of print that the headline figures of a cell compare with."""
     if run.protocol.luma or cell.set == "Classic5":
         return ("grey",)
     return ("rgb",) if headline(cell.scale, cell.degradation)[0] == "psnr_rgb" else ("y",)
@@ -258,19 +258,19 @@ def _costs(run: RunFolder) -> Iterator[str]:
 
 
 def _is_the_set(run: RunFolder, mean: Mean) -> bool:
-    """Whether a mean is of what its set's name promises: not of a part of it, nor of samples."""
+    """Tell whether a mean is of what its set's name promises: no part of it, no samples."""
     facts = run.manifest["sets"].get(set_key(mean.cell.set, mean.cell.scale), {})
     return mean.cell.set != SAMPLE and facts.get("expected") in (None, mean.of)
 
 
 def _signed(value: float, decimals: int) -> str:
-    """A difference with its sign; what rounds to zero has none."""
+    """Difference with its sign; what rounds to zero has none."""
     text = f"{value:+.{decimals}f}"
     return text if float(text) else text[1:]
 
 
 def _without_channel(metric: str) -> str:
-    """A metric's name without its channel, as print gives it."""
+    """Name of a metric without its channel, as print gives it."""
     return metric.removesuffix("_rgb")
 
 

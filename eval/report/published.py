@@ -1,4 +1,4 @@
-"""What papers printed, to stand beside what is measured: ``published.json``, with its sources.
+"""Published figures of papers, to stand beside what is measured: ``published.json``.
 
 A figure whose source was not seen itself carries a note that says so, and ``checked`` names the
 further places that print the same. Where a figure and a measurement disagree, the transcription is
@@ -19,7 +19,7 @@ METRICS = ("psnr", "ssim", "psnr_b")  # the order of the figures in the file
 
 @dataclass(frozen=True)
 class Published:
-    """A figure of a table in print.
+    """Published figure of a table.
 
     Args:
         model: registry name, or "bicubic" or "input". set, scale, degradation: as in results.
@@ -44,7 +44,7 @@ class Published:
 
 @cache
 def published() -> tuple[Published, ...]:
-    """Every figure in the file."""
+    """Read every figure in the file."""
     values = json.loads(FILE.read_text(encoding="utf-8"))
     sources: dict[str, dict[str, str]] = values["sources"]
     return tuple(
@@ -55,7 +55,7 @@ def published() -> tuple[Published, ...]:
 
 
 def find(model: str, name: str, scale: int, degradation: str, channel: str) -> Published | None:
-    """The figure for a model on a set; None where none is printed."""
+    """Find the figure for a model on a set; None where none is printed."""
     wanted = (model, name, scale, degradation, channel)
     for one in published():
         if (one.model, one.set, one.scale, one.degradation, one.channel) == wanted:

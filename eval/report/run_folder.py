@@ -1,4 +1,4 @@
-"""What the folder of a run holds, finished or not, ready to be looked at."""
+"""Folder of a run, finished or not, read for a report."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Task = tuple[int, str]  # scale and degradation
 
 @dataclass(frozen=True)
 class RunFolder:
-    """What a run's folder holds."""
+    """Folder of a run: its manifest and its rows."""
 
     folder: Path
     manifest: dict[str, Any]
@@ -49,12 +49,12 @@ class RunFolder:
 
     @property
     def name(self) -> str:
-        """The folder's own name."""
+        """Name of the folder."""
         return self.folder.resolve().name
 
     @cached_property
     def means(self) -> list[Mean]:
-        """Of every cell, in order."""
+        """Means of every cell, in order."""
         return means(self.rows, self.manifest["sets"])
 
     @property
@@ -65,27 +65,27 @@ class RunFolder:
 
     @property
     def protocol(self) -> Protocol:
-        """How it was scored."""
+        """Protocol by which it was scored."""
         settings = self.manifest["settings"]
         return Protocol(settings["grey"], settings["luma"], settings["make_lr"])
 
     @property
     def padding(self) -> str:
-        """Of the networks' inputs; "none" without networks."""
+        """Padding of the networks' inputs; "none" without networks."""
         learned = [facts for facts in self.manifest["models"].values() if facts["sha256"]]
         return str(self.manifest["settings"]["padding"]) if learned else "none"
 
     def complete_means(self, task: Task) -> list[Mean]:
-        """The complete cells of a task."""
+        """Means of a task over complete sets."""
         return [m for m in self.means if m.complete and (m.cell.scale, m.cell.degradation) == task]
 
     def values(self, cell: TableCell, metric: str) -> dict[str, float]:
-        """A metric of every image of a cell."""
+        """Values of a metric by image of a cell."""
         return {r.image: getattr(r.scores, metric) for r in self.rows if r.cell == cell}
 
 
 def pairs(run: RunFolder, against: str | None) -> Iterator[tuple[TableCell, TableCell]]:
-    """Each model and the next best of its set and task, or each and ``against``."""
+    """Pairs of each model and the next best of its set and task, or of each and ``against``."""
     groups: dict[tuple[str, Task], list[Mean]] = {}
     for mean in run.means:
         if mean.complete:
@@ -101,7 +101,7 @@ def pairs(run: RunFolder, against: str | None) -> Iterator[tuple[TableCell, Tabl
 
 
 def seconds_per_megapixel(rows: Sequence[Row]) -> float | None:
-    """The median over images of seconds for a million input pixels; None where none are known.
+    """Median over images of seconds for a million input pixels; None where none are known.
 
     The median, since the first image of a process pays for starting up.
     """
@@ -110,5 +110,5 @@ def seconds_per_megapixel(rows: Sequence[Row]) -> float | None:
 
 
 def task_of(found: Mean | Row) -> Task:
-    """The scale and degradation of a figure or an image."""
+    """Task, scale and degradation, of a mean or an image."""
     return found.cell.scale, found.cell.degradation

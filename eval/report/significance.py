@@ -1,4 +1,4 @@
-"""Is one model better than another, or were the images kind? Paired per-image differences.
+"""Significance of the difference between two models: paired tests on per-image values.
 
 Source: Wilcoxon, "Individual comparisons by ranking methods" (1945), and Efron's bootstrap
 (percentile interval of the mean), both as SciPy has them.
@@ -20,7 +20,7 @@ LEAST = 6  # images: with fewer, no outcome of the two-sided test can fall below
 
 @dataclass(frozen=True)
 class Comparison:
-    """One model against another on the same images.
+    """Comparison of one model with another on the same images.
 
     Args:
         n: images. wins, losses: how many the first is better and worse on.

@@ -43,7 +43,7 @@ def markdown(found: Sequence[Mean], protocol: Protocol) -> str:
 
 
 def per_image(rows: Sequence[Row]) -> str:
-    """A line an image, in Markdown: PSNR and SSIM that papers print, and seconds."""
+    """Table with a line an image, in Markdown: PSNR and SSIM that papers print, and seconds."""
     lines = ["| model | set | task | image | PSNR (dB) | SSIM | seconds |", "|---|" + "---|" * 6]
     for row in rows:
         cell = row.cell
@@ -56,7 +56,7 @@ def per_image(rows: Sequence[Row]) -> str:
 
 
 def signatures(found: Sequence[Mean], protocol: Protocol, padding: str) -> list[str]:
-    """The protocol of each set and scale in one line; baselines pad nothing."""
+    """Signatures: the protocol of each set and scale in one line; baselines pad nothing."""
     keys = dict.fromkeys((mean.cell.set, mean.cell.scale, mean.lr) for mean in found)
     return [
         f"{name} x{scale}: {protocol.signature(scale, padding, lr)}" for name, scale, lr in keys
@@ -75,7 +75,7 @@ def _table(found: Sequence[Mean], names: Sequence[str]) -> str:
 
 
 def _ranked(column: Sequence[Mean | None], names: Sequence[str]) -> list[str]:
-    """The cells of a column, each figure marked by its rank among the models'."""
+    """Texts of a column's cells, each figure marked by its rank among the models'."""
     texts = [["" for _ in names] for _ in column]
     for index, name in enumerate(names):
         shown = [None if m is None else printed(m.values[name], name) for m in column]
@@ -90,7 +90,7 @@ def _ranked(column: Sequence[Mean | None], names: Sequence[str]) -> list[str]:
 
 
 def printed(value: float | None, metric: str) -> str:
-    """A figure with the decimals that papers give: 2 for dB, 4 for SSIM; "" for None."""
+    """Figure with the decimals that papers give: 2 for dB, 4 for SSIM; "" for None."""
     return number(value, 2 if "psnr" in metric else 4)
 
 

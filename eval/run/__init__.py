@@ -1,1 +1,1 @@
-"""A run: the plan, the networks, the protocol, the rows and what a folder of results holds."""
+"""Run: the plan, the networks, the protocol, the rows and the files of its folder."""

@@ -1,4 +1,4 @@
-"""``run.json``: all that is needed to repeat a run, and to refuse to mix it with another.
+"""Manifest of a run, ``run.json``: all that is needed to repeat it, and to mix it with no other.
 
 Settings, versions, weights and images must be those of the folder's earlier runs; models and sets
 may be added. Machines, times and notes are kept beside them and compare to nothing. No path and no
@@ -31,7 +31,7 @@ GROWING = ("models", "sets")  # what may be added to, but not changed
 
 
 def versions() -> dict[str, str]:
-    """Of Python, this package, and what computes for it."""
+    """Versions of Python, this package, and what computes for it."""
     found = {"python": platform.python_version(), "swin2sr": swin2sr.__version__}
     for name in PACKAGES:
         with suppress(PackageNotFoundError):
@@ -40,7 +40,7 @@ def versions() -> dict[str, str]:
 
 
 def machine() -> dict[str, Any]:
-    """What kind of machine this is, not which one."""
+    """Kind of this machine, nothing that tells which one."""
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return {
         "system": platform.system(),
@@ -62,10 +62,10 @@ def commit() -> str | None:
 
 
 def read(out: Path) -> dict[str, Any] | None:
-    """The record in a run's folder; None where there is none.
+    """Read the manifest in a run's folder; None where there is none.
 
     Raises:
-        OutputError: it cannot be read, or is no such record.
+        OutputError: it cannot be read, or is no such manifest.
     """
     path = out / NAME
     try:
@@ -75,7 +75,7 @@ def read(out: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, RecursionError) as error:
         raise OutputError(f"{str(path)!r} cannot be read: {error}.") from error
     if not isinstance(values, dict) or not {*SAME, *GROWING, "sessions"} <= values.keys():
-        raise OutputError(f"{str(path)!r} is no record of a run.", remedy="Use another folder.")
+        raise OutputError(f"{str(path)!r} is no manifest of a run.", remedy="Use another folder.")
     if values["format"] != FORMAT:
         raise OutputError(
             f"{str(path)!r} was written by another version of this suite.",
@@ -85,7 +85,7 @@ def read(out: Path) -> dict[str, Any] | None:
 
 
 def write(out: Path, values: Mapping[str, Any]) -> None:
-    """Write a record, whole or not at all.
+    """Write a manifest, whole or not at all.
 
     Raises:
         OutputError: it cannot be written.
@@ -95,7 +95,7 @@ def write(out: Path, values: Mapping[str, Any]) -> None:
 
 
 def merged(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> dict[str, Any]:
-    """One record of the runs before and this one.
+    """Merge the manifest of the runs before with that of this one.
 
     Args:
         old: of the folder, if it has one. new: "format", "settings", "versions", "models", "sets".
@@ -120,7 +120,7 @@ def merged(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> dict[str, A
 
 
 def differences(old: Any, new: Any, place: str = "") -> Iterator[str]:
-    """What differs between two nested objects of plain values, in words."""
+    """Differences between two nested objects of plain values, in words."""
     if isinstance(old, dict) and isinstance(new, dict):
         for name in sorted(old.keys() | new.keys()):
             yield from differences(old.get(name), new.get(name), f"{place}{name} ")

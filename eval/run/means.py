@@ -20,7 +20,7 @@ _SET_ORDER = [known.name for known in KNOWN]
 
 @dataclass(frozen=True)
 class Mean:
-    """A figure of a table.
+    """Mean of a cell over the images of a set.
 
     Args:
         cell: which. count: images measured. of: images the set has here.
@@ -36,7 +36,7 @@ class Mean:
 
     @property
     def complete(self) -> bool:
-        """Whether every image was measured; a mean of some of them compares to nothing."""
+        """Completeness: every image was measured; a mean of some of them compares to nothing."""
         return self.count == self.of
 
 
@@ -44,7 +44,7 @@ def in_order(rows: Iterable[Row], models: Sequence[str]) -> list[Row]:
     """Rows sorted by set, scale, degradation, model and image: the order of every file.
 
     Args:
-        rows: in any order. models: labels in the order of the record.
+        rows: in any order. models: labels in the order of the manifest.
     """
     place = {label: index for index, label in enumerate(models)}
 
@@ -63,27 +63,27 @@ def in_order(rows: Iterable[Row], models: Sequence[str]) -> list[Row]:
 
 
 def set_order(name: str) -> tuple[int, str]:
-    """Sets of the literature first, as papers order them."""
+    """Sort key of a set: those of the literature first, as papers order them."""
     return (_SET_ORDER.index(name) if name in _SET_ORDER else len(_SET_ORDER), name)
 
 
 def degradation_order(name: str) -> tuple[bool, int, str]:
-    """Bicubic first, then by quality of JPEG."""
+    """Sort key of a degradation: bicubic first, then by quality of JPEG."""
     jpeg = Degradation.parse(name).jpeg
     return ("jpeg" in name, jpeg.quality if jpeg else 0, name)
 
 
 def task_title(scale: int, degradation: str) -> str:
-    """What people call a task: "x2 bicubic", "jpeg10"."""
+    """Title of a task: "x2 bicubic", "jpeg10"."""
     return f"x{scale} {degradation}" if scale > 1 else degradation
 
 
 def means(rows: Sequence[Row], sets: Mapping[str, Mapping[str, Any]]) -> list[Mean]:
-    """The mean of every cell, in the order of the rows.
+    """Mean of every cell, in the order of the rows.
 
     Args:
         rows: of any number of cells.
-        sets: the record's; says how many images each has.
+        sets: the manifest's; says how many images each has.
     """
     cells: dict[TableCell, list[Row]] = {}
     for row in rows:

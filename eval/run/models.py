@@ -1,6 +1,6 @@
-"""What enlarges or restores: networks by name or path, and baselines to hold them against.
+"""Models of a run: networks by name or path, and baselines to hold them against.
 
-A model is described before the run (weights' hash, scale, size), and opened when its turn comes, so
+A model is found before the run (weights' hash, scale, size), and opened when its turn comes, so
 that thirty of them need the memory of one.
 """
 
@@ -28,7 +28,7 @@ Enlarge = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class Settings:
-    """How networks are run; baselines know none of it.
+    """Settings of networks; baselines know none of it.
 
     Args:
         padding: "official" (as the papers' scripts) or "minimal".
@@ -47,14 +47,14 @@ class Settings:
 
 @dataclass(frozen=True)
 class Model:
-    """A model that was found.
+    """Model that was found, before it is opened.
 
     Args:
         label: what tables call it.
         spec: what it is loaded by.
         scale: what it enlarges by; None for a baseline, which enlarges by any.
         sha256: of its file of weights; None for a baseline.
-        facts: further plain values for the record: name, network, parameters, task, notes.
+        facts: further plain values for the manifest: name, network, parameters, task, notes.
     """
 
     label: str
@@ -65,11 +65,11 @@ class Model:
 
     @property
     def is_baseline(self) -> bool:
-        """Whether it has learned nothing."""
+        """Tell a baseline, which has learned nothing, from a network."""
         return self.sha256 is None
 
     def suits(self, scale: int) -> bool:
-        """Whether it does a task of this scale."""
+        """Tell whether it does a task of this scale."""
         if not self.is_baseline:
             return scale == self.scale
         return (scale == 1) == (self.spec == INPUT)
@@ -102,7 +102,7 @@ def find_model(given: str) -> Model:
 
 
 def open_model(model: Model, scale: int, settings: Settings) -> tuple[Enlarge, dict[str, Any]]:
-    """Make a described model ready to use.
+    """Open a model: load its weights, ready to use.
 
     Args:
         model: from ``find_model``. scale: of the task. settings: for networks.
@@ -111,7 +111,7 @@ def open_model(model: Model, scale: int, settings: Settings) -> tuple[Enlarge, d
         became of the settings: "device", "precision", "notes".
     Raises:
         ConfigError: a scale that is not the model's, or settings outside what is offered here.
-        WeightsError: weights that cannot be used, or that changed since they were described.
+        WeightsError: weights that cannot be used, or that changed since they were found.
     """
     if not model.suits(scale):
         raise ConfigError(f"{model.label!r} does not enlarge by {scale}.")
@@ -140,7 +140,7 @@ def open_model(model: Model, scale: int, settings: Settings) -> tuple[Enlarge, d
 
 
 def enlarger(spec: str, scale: int, padding: str) -> Enlarge:
-    """What enlarges one image: a baseline, or a network in float32 on the whole image at once.
+    """Make a function that enlarges an image: a baseline, or a network in float32, untiled.
 
     Args:
         spec: as ``find_model``. scale: what it must enlarge by. padding: "minimal" or "official".

@@ -1,4 +1,4 @@
-"""From what was asked for to a list of images to measure: models x sets x scales x degradations."""
+"""Plan of a run: a list of images to measure, models x sets x scales x degradations."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BASELINE_SCALES = (2, 3, 4)  # where no network says which
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked for.
+    """Request for a run.
 
     Args:
         models: as ``models.find_model``.
@@ -51,7 +51,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Task:
-    """One image to measure."""
+    """Task of a run: one image to measure."""
 
     cell: TableCell
     item: Item
@@ -59,7 +59,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Plan:
-    """A run before it runs.
+    """Plan of a run before it runs.
 
     Args:
         models: by label, in the order asked for. benchmarks: by name and scale.
@@ -111,7 +111,7 @@ def make_plan(request: Request) -> Plan:
 
 
 def identity(plan: Plan, request: Request) -> dict[str, Any]:
-    """What the results of a plan depend on, as ``manifest.merged`` compares it."""
+    """Identity of a plan: all that its results depend on, as ``manifest.merged`` compares it."""
     device = pick_device(request.settings.device)
     kind = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     settings = asdict(request.protocol) | asdict(request.settings) | {"device": kind}
@@ -132,7 +132,7 @@ def identity(plan: Plan, request: Request) -> dict[str, Any]:
 
 
 def set_key(name: str, scale: int) -> str:
-    """How a record names a set at a scale."""
+    """Key of a set at a scale in a manifest."""
     return f"{name} x{scale}"
 
 
@@ -169,7 +169,7 @@ def _sets(request: Request, scale: int) -> Sequence[str]:
 
 
 def _benchmark(request: Request, name: str, scale: int) -> Benchmark:
-    """A set from the user's folder, else from the cache, else fetched where that is allowed."""
+    """Find a set in the user's folder, else from the cache, else fetched where that is allowed."""
     try:
         return datasets.find(request.data, name, scale)
     except ConfigError as error:
@@ -190,7 +190,7 @@ def _tasks(model: Model, benchmark: Benchmark, degradation: Degradation) -> list
 
 
 def _about(benchmark: Benchmark) -> str:
-    """What must be said of a set beside every number."""
+    """Remark that a set needs beside every number."""
     if benchmark.name == SAMPLE:
         return (
             f"{SAMPLE} is not a standard set: photographs from scikit-image, for trying things out."

@@ -1,4 +1,4 @@
-"""Seconds and peak memory of one piece of work."""
+"""Profile of one piece of work: seconds and peak memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _STATUS = Path("/proc/self/status")
 
 @dataclass(frozen=True)
 class Cost:
-    """What some work took.
+    """Cost of some work: seconds and memory.
 
     Args:
         seconds: wall clock.
@@ -32,7 +32,7 @@ class Cost:
 def measure_cost(
     work: Callable[[], Result], device: str | torch.device = "cpu"
 ) -> tuple[Result, Cost]:
-    """Do some work and say what it took.
+    """Do some work and measure its cost.
 
     Args:
         work: called once. device: where it computes; CUDA is waited for.
@@ -72,7 +72,7 @@ def _start_watching() -> int | None:
 
 
 def _resident(key: str) -> int | None:
-    """A size in ``/proc/self/status`` in bytes (the file says kB and means KiB)."""
+    """Size in ``/proc/self/status`` in bytes (the file says kB and means KiB)."""
     try:
         lines = _STATUS.read_text(encoding="utf-8").splitlines()
     except OSError:

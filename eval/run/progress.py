@@ -1,4 +1,4 @@
-"""A progress bar: how much is done, what is being worked on, how long the rest will take."""
+"""Progress bar: how much is done, what is being worked on, how long the rest will take."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _WIDTH = 24
 
 
 class ProgressBar:
-    """A bar on the terminal's last line; nothing where standard error is no terminal.
+    """Progress bar on the terminal's last line; nothing where standard error is no terminal.
 
     Args:
         console: where to; None shows nothing. total: steps. clock: seconds, ever growing.
@@ -33,11 +33,11 @@ class ProgressBar:
             self._console.progress(self.line(what))
 
     def step(self) -> None:
-        """One more is done."""
+        """Count one more as done."""
         self._done += 1
 
     def line(self, what: str) -> str:
-        """The bar as text."""
+        """Text of the bar."""
         filled = _WIDTH * self._done // self._total if self._total else _WIDTH
         bar = "#" * filled + "." * (_WIDTH - filled)
         return f"[{bar}] {self._done}/{self._total}{self._left()}  {what}"

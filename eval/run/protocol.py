@@ -1,4 +1,4 @@
-"""The papers' protocol: from the files of an image to its input, and from an output to its scores.
+"""Protocol of the papers: from an image's files to its input, from an output to its scores.
 
 What the published scripts leave to the reader's eye is explicit here, and stands in one line beside
 every number (``Protocol.signature``):
@@ -30,7 +30,7 @@ GREY = ("auto", "rgb", "raw")
 
 @dataclass(frozen=True)
 class Scores:
-    """How near an output is to its original, all of uint8 images.
+    """Scores of an output against its original, all of uint8 images.
 
     Args:
         psnr, ssim: dB and 0..1 on Y; of images that are scored as grey, on the grey value.
@@ -51,7 +51,7 @@ METRICS = tuple(field.name for field in fields(Scores))
 
 @dataclass(frozen=True)
 class Protocol:
-    """What can be chosen about scoring.
+    """Protocol of scoring: what can be chosen about it.
 
     Args:
         grey: how images without colour are treated: "rgb" (equal channels), "raw" (one channel,
@@ -73,7 +73,7 @@ class Protocol:
             raise ConfigError("Luma images are grey: they are scored raw, not as RGB.")
 
     def grey_at(self, scale: int) -> str:
-        """Which of "rgb" and "raw" it is at a scale."""
+        """Treatment of grey at a scale: "rgb" or "raw"."""
         if self.luma or (self.grey == "auto" and scale == 1):
             return "raw"
         return "rgb" if self.grey == "auto" else self.grey
@@ -81,7 +81,7 @@ class Protocol:
     def images(
         self, pair: Pair, scale: int, degradation: Degradation
     ) -> tuple[np.ndarray, np.ndarray]:
-        """A model's input and the image its output is compared with.
+        """Make a model's input and the image its output is compared with.
 
         Args:
             pair: from ``datasets.load``. scale: the benchmark's. degradation: what to do to it.
@@ -116,7 +116,7 @@ class Protocol:
         return Scores(psnr, ssim, psnr_rgb, ssim_rgb, *blocked)
 
     def signature(self, scale: int, padding: str, lr: str) -> str:
-        """The protocol in one line; two numbers compare only when their signatures are equal.
+        """Signature: the protocol in one line; numbers compare only where signatures are equal.
 
         Args:
             scale: of the task. padding: "official", "minimal" or "none".
@@ -127,19 +127,19 @@ class Protocol:
         return "|".join([*parts, "luma"] if self.luma else parts)
 
     def _view(self, image: np.ndarray, scale: int) -> np.ndarray:
-        """An image from a file as this protocol looks at it."""
+        """View of an image from a file under this protocol."""
         if self.luma and image.ndim == 3:
             return np.round(metrics.luma(image)).astype(np.uint8)
         return image if self.grey_at(scale) == "raw" else as_rgb(image)
 
 
 def headline(scale: int, degradation: str) -> tuple[str, str]:
-    """Which two of ``METRICS`` papers print for a task: Y, but RGB where JPEG is involved."""
+    """Headline metrics, the two of ``METRICS`` that papers print for a task: Y; RGB with JPEG."""
     return ("psnr_rgb", "ssim_rgb") if "jpeg" in degradation or scale == 1 else ("psnr", "ssim")
 
 
 def lr_source(origins: set[str]) -> str:
-    """One word for where the LR images of a set come from.
+    """Source of the LR images of a set, in one word.
 
     Args:
         origins: of ``Pair.lr_origin``.

@@ -1,4 +1,4 @@
-"""Per-image results on disk: appended as each image ends, readable after a kill at any moment.
+"""Rows of results on disk: appended as each image ends, readable after a kill at any moment.
 
 While a run goes on, each of its processes appends lines to a journal of its own,
 ``journal/rank0.csv``: one write and one flush to the disk for each image. A process that is killed
@@ -34,7 +34,7 @@ DECIMALS = {name: 6 if "psnr" in name else 8 for name in METRICS}
 
 @dataclass(frozen=True, order=True)
 class TableCell:
-    """One model on one set at one scale and degradation: a figure of a table."""
+    """Cell of a table: one model on one set at one scale and degradation."""
 
     model: str
     set: str
@@ -44,13 +44,13 @@ class TableCell:
 
 @dataclass(frozen=True)
 class Row:
-    """One image of a cell.
+    """Row of results: one image of a cell.
 
     Args:
         cell, image: which.
         lr: ``Pair.lr_origin``. width, height: of the input in pixels.
         scores: against the original.
-        seconds: of the model alone. peak_bytes: see ``measure.Cost``.
+        seconds: of the model alone. peak_bytes: see ``profile.Cost``.
     """
 
     cell: TableCell
@@ -64,12 +64,12 @@ class Row:
 
     @property
     def key(self) -> tuple[TableCell, str]:
-        """What no two rows of a run share."""
+        """Key, which no two rows of a run share."""
         return self.cell, self.image
 
 
 class RowLog:
-    """The journal of one process of a run.
+    """Append-only log of the rows of one process of a run.
 
     Args:
         out: the run's folder; None keeps nothing.
@@ -166,7 +166,7 @@ def rounded(scores: Scores) -> Scores:
 
 
 def number(value: float | None, decimals: int) -> str:
-    """A figure as files hold it: fixed decimals, "inf", or nothing for None."""
+    """Text of a figure in files: fixed decimals, "inf", or nothing for None."""
     return "" if value is None else f"{value:.{decimals}f}"
 
 
@@ -228,7 +228,7 @@ def _keep(
 
 
 def _row(line: dict[str, str]) -> Row:
-    """A row from its fields; raises ValueError for what is no number."""
+    """Row from its fields; raises ValueError for what is no number."""
     cell = TableCell(line["model"], line["set"], int(line["scale"]), line["degradation"])
     return Row(
         cell=cell,

@@ -40,18 +40,18 @@ def save(out: Path, cell: TableCell, name: str, pictures: dict[str, np.ndarray])
 
 
 def place(out: Path, cell: TableCell, name: str) -> Path:
-    """The folder of an image of a cell; the same for every model."""
+    """Folder of an image of a cell; the same for every model."""
     task = f"{cell.set}_x{cell.scale}_{cell.degradation}"
     return out / FOLDER / safe(task) / safe(name)
 
 
 def output(model: str) -> str:
-    """The stem of a model's output."""
+    """Stem of a model's output."""
     return safe(f"model_{model}")
 
 
 def safe(name: str) -> str:
-    """A name as every file system takes it; different names stay different."""
+    """Make a name that every file system takes; different names stay different."""
     plain = re.sub(r"[^\w.+@-]", "_", name, flags=re.ASCII).strip(".")[:_LONGEST]
     if plain == name:
         return name

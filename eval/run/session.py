@@ -1,4 +1,4 @@
-"""Measure models on sets, image by image, so that it can be interrupted, shared and repeated.
+"""Session of a run: models on sets, image by image, to be interrupted, shared and repeated.
 
     python -m eval run --model bicubic swin2sr-small-x2 --data benchmarks --set Set5 --out results
 
@@ -12,7 +12,7 @@ torchrun starts a run on several processes, on one machine or many; gloo joins t
     torchrun --nnodes 2 --nproc-per-node 4 --rdzv-backend c10d \\
         --rdzv-endpoint first-machine:29400 --rdzv-id any-word -m eval run ...   # on each machine
 
-Every process plans the same run, takes every n-th image that is not done, and writes a journal of
+Every process plans the same run, takes every n-th image that is not done, and writes a row log of
 its own; the first one gathers all rows at the end and writes the tables. Machines need the same
 data, weights and versions (that is checked before anything runs), but no common disk: what an
 unfinished run left on each machine's own ``--out`` is gathered, too. Tables are those of one
@@ -22,7 +22,7 @@ What happens when something fails. A wrong argument or a missing file: every pro
 error of the first one that has it. A process that dies: torchrun ends the others of its machine and
 returns an error; the others' connections to it break, and they end, too. A machine that vanishes
 without closing its connections is noticed when the first process waits for its rows, after
-``TIMEOUT``. The journals keep every finished image, so the same command goes on from there;
+``TIMEOUT``. The row logs keep every finished image, so the same command goes on from there;
 ``--max-restarts N`` lets torchrun do that by itself. For machines that are missing at the start,
 torchrun waits as long as its ``--rdzv-conf join_timeout=600`` says.
 """
@@ -67,7 +67,7 @@ TIMEOUT = timedelta(hours=24)
 
 @dataclass(frozen=True)
 class Score:
-    """One image: its name, PSNR (dB) and SSIM on Y, and seconds of enlarging."""
+    """Score of one image: its name, PSNR (dB) and SSIM on Y, and seconds of enlarging."""
 
     name: str
     psnr: float
@@ -77,11 +77,11 @@ class Score:
 
 @dataclass(frozen=True)
 class Result:
-    """What a run came to.
+    """Result of a run.
 
     Args:
         rows: every row of the folder (without one: of this run), in order.
-        sets: the record's. failures: images and what was wrong with them.
+        sets: the manifest's. failures: images and what was wrong with them.
         codes: the exit codes of the failures. measured: images of this run.
         padding: of the models' inputs; "none" where all of them are baselines.
         is_first: whether this process is the one that tells people.
@@ -124,7 +124,7 @@ def evaluate(
 
 
 def mean(scores: Sequence[Score]) -> Score:
-    """The mean of the per-image values, called "mean"."""
+    """Mean of the per-image values, called "mean"."""
     count = len(scores)
     return Score(
         "mean",
@@ -179,7 +179,7 @@ def _on_device(settings: Settings, rank: Rank) -> Settings:
 
 @dataclass
 class _Session:
-    """One call of ``run`` in one process."""
+    """Session of a run: one call of ``run`` in one process."""
 
     request: Request
     plan: Plan
@@ -192,7 +192,7 @@ class _Session:
     def work(self) -> Result:
         """Measure this process's share of what is left; the first process writes the tables."""
         start = time.monotonic()
-        kept = self._open_record()
+        facts = self._open_manifest()
         before = self._rows_so_far()
         tasks = [t for t in self.plan.tasks if (t.cell, t.item.name) not in before]
         if self.rank.is_first and len(tasks) < len(self.plan.tasks):
@@ -205,8 +205,8 @@ class _Session:
         for new, *_ in shares:
             before |= {row.key: row for row in new}
         result = Result(
-            rows=in_order(before.values(), list(kept["models"])),
-            sets=kept["sets"],
+            rows=in_order(before.values(), list(facts["models"])),
+            sets=facts["sets"],
             failures=[line for _, lines, *_ in shares for line in lines],
             codes={code for _, _, codes, *_ in shares for code in codes},
             measured=sum(len(new) for new, *_ in shares),
@@ -214,15 +214,15 @@ class _Session:
             is_first=self.rank.is_first,
         )
         seconds = time.monotonic() - start
-        self.rank.agree(lambda: self._close(kept, result, shares, seconds))
+        self.rank.agree(lambda: self._close(facts, result, shares, seconds))
         return result
 
     def _padding(self) -> str:
         learned = [model for model in self.plan.models.values() if not model.is_baseline]
         return self.request.settings.padding if learned else "none"
 
-    def _open_record(self) -> dict[str, Any]:
-        """The folder's record with this run in it; refuses what cannot be of one folder."""
+    def _open_manifest(self) -> dict[str, Any]:
+        """Open the folder's manifest with this run in it; refuse what cannot be of one folder."""
         mine = self.rank.agree(lambda: plan.identity(self.plan, self.request))
         first = self.rank.gather(mine)[0]
         self.rank.agree(lambda: self._require_same(first, mine))
@@ -231,10 +231,10 @@ class _Session:
             if not self.rank.is_first:
                 return None
             out = self.request.out
-            kept = manifest.merged(manifest.read(out) if out else None, mine)
+            facts = manifest.merged(manifest.read(out) if out else None, mine)
             if out:
-                manifest.write(out, kept)
-            return kept
+                manifest.write(out, facts)
+            return facts
 
         return self.rank.gather(self.rank.agree(opened))[0] or {}
 
@@ -247,7 +247,7 @@ class _Session:
             )
 
     def _rows_so_far(self) -> dict[tuple[TableCell, str], Row]:
-        """What is on disk, here and at the other processes."""
+        """Read the rows on disk, here and at the other processes."""
         out = self.request.out
         rows, notes = self.rank.agree(lambda: read(out) if out else ({}, []))
         for note in notes:
@@ -314,9 +314,9 @@ class _Session:
         return self.failures[-1]
 
     def _close(
-        self, kept: dict[str, Any], result: Result, shares: Sequence[Any], seconds: float
+        self, facts: dict[str, Any], result: Result, shares: Sequence[Any], seconds: float
     ) -> None:
-        """Write the tables and add this session to the record."""
+        """Write the tables and add this session to the manifest."""
         out = self.request.out
         if out is None or not self.rank.is_first:
             return
@@ -335,12 +335,12 @@ class _Session:
             "peak_memory_bytes": max(peak for *_, peak in shares),
             "models": {k: v for _, _, _, run_as, *_ in shares for k, v in run_as.items()},
         }
-        manifest.write(out, {**kept, "sessions": [*kept["sessions"], session]})
+        manifest.write(out, {**facts, "sessions": [*facts["sessions"], session]})
 
 
 @dataclass(frozen=True, eq=False)
 class _Measured:
-    """One image that was measured."""
+    """Images, scores and cost of a task that was measured."""
 
     lr: np.ndarray
     hr: np.ndarray

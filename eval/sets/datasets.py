@@ -46,7 +46,7 @@ _MOST_EXCESS = 12
 
 @dataclass(frozen=True)
 class KnownSet:
-    """A set of the literature.
+    """Known set of the literature.
 
     Args:
         name: as results call it. images: how many it has. aliases: other names for its folder.
@@ -73,7 +73,7 @@ KNOWN = (
 
 @dataclass(frozen=True)
 class Item:
-    """One image of a set: its name (printable), its HR file, and its LR file if there is one."""
+    """Item of a set, one image: its name (printable), its HR file, its LR file if there is one."""
 
     name: str
     hr: Path
@@ -82,7 +82,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """The images of a set at one scale, in the order of their names.
+    """Benchmark: the images of a set at one scale, in the order of their names.
 
     Args:
         name: canonical, or the folder's for a set of one's own.
@@ -98,7 +98,7 @@ class Benchmark:
 
     @property
     def complete(self) -> bool:
-        """Whether it has as many images as the literature's set of that name."""
+        """Completeness: as many images as the literature's set of that name."""
         return self.expected in (None, len(self.items))
 
     def digest(self) -> str:
@@ -117,7 +117,7 @@ class Benchmark:
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """The two images of an item as they are in their files.
+    """Pair of an item's two images as they are in their files.
 
     Args:
         hr: (H, W, 3) uint8, or (H, W) from a file of one channel; cropped to ``lr``'s size times
@@ -144,7 +144,7 @@ def canonical(name: str) -> tuple[str, tuple[str, ...], int | None]:
 
 
 def is_usual(name: str, scale: int) -> bool:
-    """Whether a set is what papers use for tasks of this scale; one's own sets are for all."""
+    """Tell whether papers use a set for tasks of this scale; one's own sets are for all."""
     label = canonical(name)[0]
     return all(known.restores == (scale == 1) for known in KNOWN if known.name == label)
 
@@ -273,7 +273,7 @@ def _is_seen_through(image: Image.Image) -> bool:
 
 
 def _layouts(folder: Path, names: Sequence[str], scale: int | None) -> Iterator[tuple[Item, ...]]:
-    """The items of a set in every layout it is found in; ``scale`` None: any, without LR."""
+    """Items of a set in every layout it is found in; ``scale`` None: any, without LR."""
     places = [p for p in _folders(folder) if _is_one_of(p.name, names)]
     if _is_one_of(folder.resolve().name, names):
         places.append(folder)
@@ -356,7 +356,7 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _descend(folder: Path, relative: str) -> Path | None:
-    """The folder below ``folder`` at a path given in any letter case."""
+    """Folder below ``folder`` at a path given in any letter case."""
     here: Path | None = folder
     for part in filter(None, relative.split("/")):
         inside = _folders(here) if here is not None else []

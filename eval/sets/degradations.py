@@ -1,4 +1,4 @@
-"""What is done to an image before a model sees it, by the names that tables use."""
+"""Degradations of an image before a model sees it, by the names that tables use."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FORM = re.compile(r"(?:(bicubic)(?:\+(?=jpeg)|$))?(?:jpeg(\d+)(?:@(\d{3}))?)?")
 
 @dataclass(frozen=True)
 class Degradation:
-    """Bicubic downscale, JPEG, or the one and then the other.
+    """Degradation: bicubic downscale, JPEG, or the one and then the other.
 
     Args:
         shrinks: whether the image is made smaller by the scale of the task.
@@ -49,7 +49,7 @@ class Degradation:
 
     @property
     def name(self) -> str:
-        """What ``parse`` reads; the encoders' default sampling is not named."""
+        """Name that ``parse`` reads; the encoders' default sampling is not in it."""
         parts = [BICUBIC] if self.shrinks else []
         if self.jpeg is not None:
             sampling = self.jpeg.subsampling.replace(":", "")
@@ -57,7 +57,7 @@ class Degradation:
         return "+".join(parts)
 
     def suits(self, scale: int) -> bool:
-        """Whether a task of this scale has such inputs: enlarging is of images made smaller."""
+        """Tell whether a task of this scale has such inputs: enlarging has images made smaller."""
         return self.shrinks == (scale > 1)
 
     def __call__(
@@ -81,7 +81,7 @@ class Degradation:
 
 
 def usual(scale: int) -> tuple[Degradation, ...]:
-    """What papers do for a scale: bicubic, or at scale 1 JPEG at four qualities."""
+    """Degradations that papers use for a scale: bicubic, or at scale 1 JPEG at four qualities."""
     if scale > 1:
         return (Degradation(True, None),)
     return tuple(Degradation(False, Jpeg(quality)) for quality in PAPERS_QUALITIES)

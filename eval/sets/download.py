@@ -1,4 +1,4 @@
-"""Sets of the literature from the Hub: fetched once where their terms allow it, checked, cached.
+"""Download of the literature's sets from the Hub: once, where terms allow it, checked, cached.
 
 The repositories hold tar files beside a loading script that the ``datasets`` library no longer
 runs; the files are taken as they are, at a fixed commit. An archive has the sha256 that is known
@@ -42,7 +42,7 @@ REMEDY = "Give a folder that holds the set (--data), or use the packaged set 'Sa
 
 @dataclass(frozen=True)
 class Offer:
-    """A set on the Hub.
+    """Offer of a set on the Hub.
 
     Args:
         repo: dataset repository. revision: commit that added the files.
@@ -97,18 +97,18 @@ SCALES = (2, 3, 4)
 
 
 def is_offered(name: str) -> bool:
-    """Whether a set can be fetched."""
+    """Tell whether a set can be fetched."""
     return datasets.canonical(name)[0] in OFFERS
 
 
 def terms(name: str) -> str:
-    """Where a set would come from, and what its page says about its use."""
+    """Terms of a set: its repository, and what its page says about its use."""
     offer = OFFERS[datasets.canonical(name)[0]]
     return f"{offer.repo} on the Hub, {offer.terms}"
 
 
 def cached(name: str, scale: int, cache_dir: Path | None = None) -> Path | None:
-    """The folder of a set that was fetched for a scale; None when it was not."""
+    """Folder of a set in the cache, fetched for a scale; None when it was not."""
     folder = _home(cache_dir) / datasets.canonical(name)[0]
     needed = [folder / f"{folder.name}_{part}" for part in _parts(scale)]
     return folder if all(place.is_dir() for place in needed) else None
@@ -145,7 +145,7 @@ def fetch(
 
 @dataclass(frozen=True)
 class _Archive:
-    """A tar file of a dataset repository."""
+    """Archive (tar) of a dataset repository."""
 
     repo: str
     revision: str
@@ -223,7 +223,7 @@ def _require_online(archive: _Archive) -> None:
 
 
 def _fetch_archive(archive: _Archive, target: Path, sha256: str | None, deadline: float) -> None:
-    """Fetch; the errors of weights become errors of data, with what helps there."""
+    """Fetch an archive; errors of weights become errors of data, with what helps there."""
     try:
         archive.fetch(target, sha256, deadline)
     except WeightsError as error:
@@ -231,7 +231,7 @@ def _fetch_archive(archive: _Archive, target: Path, sha256: str | None, deadline
 
 
 def _unpack(packed: Path, target: Path, archive: _Archive) -> Path:
-    """The folder of images an archive holds.
+    """Unpack an archive; returns the folder of its images.
 
     Raises:
         Swin2SRError: "corrupt": no archive, too large, or more than a folder of files.

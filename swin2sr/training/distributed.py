@@ -44,7 +44,7 @@ class Rank:
 
     @property
     def is_first(self) -> bool:
-        """Whether this process writes files and speaks for all."""
+        """First rank, which writes files and speaks for all."""
         return self.rank == 0
 
     def device(self, wanted: str | torch.device) -> torch.device:

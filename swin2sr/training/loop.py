@@ -281,7 +281,7 @@ class _Clock:
 
     @property
     def is_over(self) -> bool:
-        """Whether the minutes of this call have passed."""
+        """Time limit: whether the minutes of this call have passed."""
         return self.minutes is not None and time.monotonic() - self.start >= 60 * self.minutes
 
     def left(self, step: int, recipe: Recipe) -> str:

@@ -1,4 +1,4 @@
-"""The record of a run: complete, comparable, never mixed."""
+"""Manifest of a run: complete, comparable, never mixed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def values(**changes: Any) -> dict[str, Any]:
     return base | changes
 
 
-def test_a_record_is_read_back(tmp_path: Path) -> None:
+def test_a_manifest_is_read_back(tmp_path: Path) -> None:
     assert manifest.read(tmp_path) is None
     kept = manifest.merged(None, values())
     manifest.write(tmp_path, kept)
@@ -59,7 +59,7 @@ def test_another_file_in_its_place_is_refused(tmp_path: Path, content: bytes) ->
         manifest.read(tmp_path)
 
 
-def test_a_record_of_another_format_is_refused(tmp_path: Path) -> None:
+def test_a_manifest_of_another_format_is_refused(tmp_path: Path) -> None:
     manifest.write(tmp_path, manifest.merged(None, values(format=99)))
     with pytest.raises(OutputError, match="another version"):
         manifest.read(tmp_path)

@@ -117,7 +117,7 @@ def test_io_05_killed_again_and_again_a_run_still_ends(
     assert measure(trio, tmp_path / "whole", "--scale", "2", "3") == 0
     out = tmp_path / "out"
     kills = 0
-    # Later each time: the first writes of a call go to the record, the images' come after them.
+    # Later each time: the first writes of a call go to the manifest, the images' come after them.
     while not killed_at(6 + kills, lambda: measure(trio, out, "--scale", "2", "3")):
         kills += 1
     assert kills >= 2

@@ -94,7 +94,7 @@ def test_small_images_can_be_made_where_there_are_files(trio: Path) -> None:
     assert all(a < b for a, b in zip(from_files, made, strict=True))
 
 
-def test_the_record_holds_what_repeats_the_run(trio: Path, network: Path, tmp_path: Path) -> None:
+def test_the_manifest_holds_what_repeats_the_run(trio: Path, network: Path, tmp_path: Path) -> None:
     options = ("--padding", "minimal", "--self-ensemble", "--tile", "16")
     assert measure(trio, tmp_path, *options, models=("bicubic", str(network))) == 0
     kept = json.loads((tmp_path / "run.json").read_text())
