@@ -9,7 +9,7 @@ import re
 from swin2sr import checkpoints
 from swin2sr.demo.models import DEFAULT_MODEL, packaged_models, packaged_task_label
 from swin2sr.errors import JobError, WeightsError
-from swin2sr.inference.estimate import duration, multiplications
+from swin2sr.inference.estimate import duration, macs_per_pixel
 from swin2sr.inference.upscaler import Report, Step, Upscaler
 
 ORIGINS = {
@@ -77,7 +77,7 @@ def rough_estimate(name: str, included: Upscaler, size: tuple[int, int]) -> str:
     entry = checkpoints.find(name)
     if entry is None:
         return f"Your picture has {size_text(size)}."
-    more = multiplications(entry.config) / multiplications(included.config)
+    more = macs_per_pixel(entry.config) / macs_per_pixel(included.config)
     seconds = more * included.estimate(size).seconds
     return (
         f"About {duration(seconds)} for {size_text(size)}, judged by the included model's speed "

@@ -8,7 +8,7 @@ steps. A test holds this list against the frames of a running job.
     RestoreJob.run.work   swin2sr/demo/jobs/restore.py    model, temporary folder, example cache
     restore_image         swin2sr/demo/jobs/restore.py    an update a tile
     Upscaler._steps       swin2sr/inference/upscaler.py   progress, result and report
-    sweep                 swin2sr/inference/engine.py     tile after tile
+    run_tiles             swin2sr/inference/engine.py     tile after tile
 
 Log: one line of JSON a job, by the logger ``swin2sr.demo``. It holds no names of files, no
 addresses and no pixels.

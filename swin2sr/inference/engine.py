@@ -1,7 +1,7 @@
-"""One network on one device, in the precision that suits both, used by one thread at a time.
+"""Engine: one network on one device, in the precision that suits both, one thread at a time.
 
-``Engine.run`` is one run of the network; ``sweep`` is all the runs of a plan. Numbers go in and
-out as float32 on the CPU (float64 in the precision of that name); images are another room.
+``Engine.run`` is one run of the network; ``run_tiles`` is all the runs of a plan. Numbers go in
+and out as float32 on the CPU (float64 in the precision of that name).
 """
 
 from __future__ import annotations
@@ -42,16 +42,16 @@ _OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 
 
 class Cancel(Protocol):
-    """Anything that can be asked whether to stop: a ``threading.Event``, for one."""
+    """Cancel token: anything that can be asked whether to stop, as a ``threading.Event``."""
 
     def is_set(self) -> bool:
-        """True once the work should stop."""
+        """Return whether the work should stop."""
         ...
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a sweep stands.
+    """Progress of ``run_tiles``.
 
     Args:
         done, total: tiles; ``total`` grows when memory ran out and tiles were halved.
@@ -71,7 +71,7 @@ class Progress:
 
 
 class Engine:
-    """A network ready to run.
+    """Network ready to run on a device, in a precision.
 
     Args:
         model: module with a ``config`` (``window_size``, ``upscale``, ``num_channels``, ``depths``,
@@ -99,10 +99,10 @@ class Engine:
         self.model = model.to(self.device)
         self.config: Any = model.config
         self.notes: tuple[str, ...] = ()
-        self._asked = precision
+        self._requested = precision
         self._precision: str | None = None
         self._lock = threading.RLock()
-        self._networks: dict[str, tuple[object, nn.Module]] = {}
+        self._copies: dict[str, tuple[object, nn.Module]] = {}
         self._speeds: dict[tuple[str, int], float] = {}
         _engines.add(self)
 
@@ -110,7 +110,7 @@ class Engine:
         state = dict(self.__dict__)
         del state["_lock"]
         # A worker makes its own copies and measures its own machine, but keeps the precision.
-        return state | {"_networks": {}, "_speeds": {}}
+        return state | {"_copies": {}, "_speeds": {}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -119,21 +119,21 @@ class Engine:
 
     @property
     def scale(self) -> int:
-        """Factor between input and output sides."""
+        """Output side over input side."""
         return int(self.config.upscale)
 
     @property
     def precision(self) -> str:
-        """The format computed in; for "auto" the first question runs the network once or twice."""
-        if self._precision is None:  # what is known is told while another thread computes
+        """Number format in use; for "auto" the first question runs the network once or twice."""
+        if self._precision is None:  # asked without the lock, which another thread may hold long
             with self._lock:
                 if self._precision is None:
-                    self._precision = self._choose()
+                    self._precision = self._choose_precision()
         return self._precision
 
     @property
     def numpy_dtype(self) -> type[np.floating]:
-        """What results are kept in: float64 in that precision, else float32."""
+        """Format of results: float64 in that precision, else float32."""
         return np.float64 if self.precision == "float64" else np.float32
 
     @property
@@ -143,7 +143,7 @@ class Engine:
 
     @property
     def lock(self) -> threading.RLock:
-        """Held by whoever runs the network: for those who reach into it."""
+        """Lock held while the network runs: for those who hook into it."""
         return self._lock
 
     def run(self, pixels: Tensor, cancel: Cancel | None = None) -> tuple[Tensor, bool]:
@@ -179,20 +179,20 @@ class Engine:
         )
 
     def seconds_per_pixel(self) -> float:
-        """Seconds the network needs for one pixel of input here, now: what its last run took, or
-        else the slowest of up to three small ones. Kept by precision and number of threads."""
+        """Seconds the network needs for one pixel of input here, now: those of its last run, or
+        else of the slowest of up to three small ones. Kept by precision and number of threads."""
         key = (self.precision, torch.get_num_threads())
-        if key not in self._speeds:  # what is known is told while another thread computes
+        if key not in self._speeds:  # asked without the lock, as in ``precision``
             with self._lock:
                 if key not in self._speeds:
-                    self._speeds[key] = self._measure(self.precision)
+                    self._speeds[key] = self._measure_speed(self.precision)
         return self._speeds[key]
 
     def knows_speed(self) -> bool:
-        """Whether ``seconds_per_pixel`` answers without running anything."""
+        """Return whether ``seconds_per_pixel`` answers without running anything."""
         return (self._precision or "", torch.get_num_threads()) in self._speeds
 
-    def _measure(self, precision: str) -> float:
+    def _measure_speed(self, precision: str) -> float:
         pixels = self._sample()
         self._forward(precision, pixels, None)  # the first run also fills caches
         times: list[float] = []
@@ -206,13 +206,13 @@ class Engine:
         side = round_up(SAMPLE_SIDE, self.config.window_size)
         return sample_picture(side, self.config.num_channels)
 
-    def _choose(self) -> str:
-        """Settle what was asked for; leaves a note where the answer differs."""
-        if self._asked == "float16" and (reason := self._float16_fault()):
+    def _choose_precision(self) -> str:
+        """Choose the precision; leaves a note where it is not the one requested."""
+        if self._requested == "float16" and (reason := self._float16_fault()):
             self.notes += (f"float16 was asked for, float32 is used: {reason}.",)
             return "float32"
-        if self._asked != "auto":
-            return self._asked
+        if self._requested != "auto":
+            return self._requested
         narrow = self.device.type == "cpu" and self.config.embed_dim < WIDE
         if narrow or not hardware.has_fast_bfloat16(self.device):
             return "float32"
@@ -222,7 +222,7 @@ class Engine:
         # A comparison with NaN is False: numbers that are not finite do not agree either.
         if float(difference.abs().mean()) <= TOLERANCE:
             return "bfloat16"
-        self._networks.pop("bfloat16", None)
+        self._copies.pop("bfloat16", None)
         self.notes += ("bfloat16 is not accurate enough with this model: float32 is used.",)
         return "float32"
 
@@ -244,37 +244,37 @@ class Engine:
         if all(p.dtype == dtype for p in self.model.parameters()):
             return self.model
         shapes = [(id(one), one.shape) for one in tensors]
-        known = self._networks.get(precision)
-        if known is None or known[0] != shapes:
-            known = (shapes, copy.deepcopy(self.model).to(dtype).eval())
-            self._networks[precision] = known
+        made_of, made = self._copies.get(precision, (None, None))
+        if made is None or made_of != shapes:
+            made = copy.deepcopy(self.model).to(dtype).eval()
+            self._copies[precision] = shapes, made
         else:
-            torch._foreach_copy_([*known[1].parameters(), *known[1].buffers()], tensors)
-        return known[1]
+            torch._foreach_copy_([*made.parameters(), *made.buffers()], tensors)
+        return made
 
     def _forward(self, precision: str, pixels: Tensor, cancel: Cancel | None) -> Tensor:
-        kept = torch.float64 if precision == "float64" else torch.float32
+        outside = torch.float64 if precision == "float64" else torch.float32
         with (
             self._lock,
             torch.inference_mode(),
             _evaluating(self._network(precision)) as network,
             interruptible(network, cancel),
         ):
-            result: Tensor = network(pixels.to(self.device, kept).contiguous()).reconstruction
+            result: Tensor = network(pixels.to(self.device, outside).contiguous()).reconstruction
         wanted = tuple(side * self.scale for side in pixels.shape[2:])
         if tuple(result.shape[2:]) != wanted:
             raise ShapeError(
                 f"The network made {tuple(result.shape[2:])} (height, width) of "
                 f"{tuple(pixels.shape[2:])}, expected {wanted}."
             )
-        return result.to("cpu", kept)
+        return result.to("cpu", outside)
 
 
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
 
 
 def _in_forked_child() -> None:
-    """A forked child has none of its parent's other threads: do not wait for them for ever."""
+    """Replace locks in a forked child, which has none of its parent's other threads."""
     if _engines:
         torch.set_num_threads(1)  # OpenMP would look for its helpers
     for engine in _engines:
@@ -286,8 +286,8 @@ if hasattr(os, "register_at_fork"):
 
 
 @dataclass(frozen=True)
-class Pass:
-    """A picture to run the network over, and where the result goes.
+class TiledPass:
+    """Pass of the network over a picture, tile by tile, and the canvas for its result.
 
     Args:
         planes: (H, W, C) float in 0..1.
@@ -299,9 +299,30 @@ class Pass:
     plan: Plan
     canvas: np.ndarray
 
+    def padded(self) -> Tensor:
+        """Return the planes as (1, C, H', W'), filled up to whole windows as the plan says."""
+        return pad_to_windows(
+            to_tensor(self.planes), self.plan.window, self.plan.padding == "official"
+        )
 
-def sweep(
-    engine: Engine, passes: Sequence[Pass], cancel: Cancel | None = None
+    def add(self, result: Tensor, tile: Tile, scale: int, weight: float) -> None:
+        """Add a tile's centre, less what lies beyond the image, to the canvas."""
+        centre, crop = tile.centre, tile.crop
+        bottom = min(centre.bottom, self.plan.height)
+        right = min(centre.right, self.plan.width)
+        inner = result[
+            0,
+            :,
+            (centre.top - crop.top) * scale : (bottom - crop.top) * scale,
+            (centre.left - crop.left) * scale : (right - crop.left) * scale,
+        ]
+        rows = slice(centre.top * scale, bottom * scale)
+        columns = slice(centre.left * scale, right * scale)
+        self.canvas[rows, columns] += inner.permute(1, 2, 0).numpy() * weight
+
+
+def run_tiles(
+    engine: Engine, passes: Sequence[TiledPass], cancel: Cancel | None = None
 ) -> Iterator[Progress]:
     """Run the network over every tile of every pass, adding each kept centre to its canvas.
 
@@ -322,71 +343,54 @@ def sweep(
     done = area = redone = halved = 0
     seconds = 0.0
     for one, tiles in zip(passes, waiting, strict=True):
-        pixels = _padded(one, engine.config.window_size)
+        pixels = one.padded()
         while tiles:
             if cancel is not None and cancel.is_set():
                 raise cancelled()
             crop = tiles[0].crop
             start = time.perf_counter()
-            full = False
+            out_of_memory = False
             try:
                 result, again = engine.run(
                     pixels[:, :, crop.top : crop.bottom, crop.left : crop.right], cancel
                 )
             except (MemoryError, RuntimeError) as error:
-                if isinstance(error, JobError) or not _out_of_memory(error):
+                if isinstance(error, JobError) or not _is_out_of_memory(error):
                     raise
-                full = True  # handled below, where no traceback holds the network's tensors
+                out_of_memory = True  # handled below, where no traceback holds tensors
             seconds += time.perf_counter() - start
-            if full:
+            if out_of_memory:
                 tiles[:] = _halve_all(engine, one.plan, tiles)
                 halved += 1
                 continue
-            _keep(result, tiles.pop(0), one, engine.scale, 1 / len(passes))
+            one.add(result, tiles.pop(0), engine.scale, 1 / len(passes))
             done, area, redone = done + 1, area + crop.area, redone + again
             left = [tile.crop.area for later in waiting for tile in later]
             yield Progress(done, done + len(left), area, sum(left), seconds, redone, halved)
 
 
-def turned(array: np.ndarray, turn: int) -> np.ndarray:
-    """One of the 8 flips and turns of an image, as a view.
+def orient(array: np.ndarray, orientation: int) -> np.ndarray:
+    """Flip and turn an image, as a view.
 
     Args:
         array: (H, W, C).
-        turn: 0..7. Bit 0: upside down, bit 1: left to right, bit 2: rows and columns swapped.
+        orientation: 0..7. Bit 0: upside down, bit 1: left to right, bit 2: rows and columns
+            swapped.
     Returns:
         (H, W, C), or (W, H, C) from 4 on. Writing to it writes to ``array``.
     """
-    if turn & 4:
+    if orientation & 4:
         array = array.swapaxes(0, 1)
-    return array[:: -1 if turn & 1 else 1, :: -1 if turn & 2 else 1]
+    return array[:: -1 if orientation & 1 else 1, :: -1 if orientation & 2 else 1]
 
 
 def cancelled() -> JobError:
-    """The error of a job that was asked to stop."""
+    """Error of a job that was asked to stop."""
     return JobError("The job was cancelled.", code="cancelled")
 
 
-def _padded(one: Pass, window: int) -> Tensor:
-    """(1, C, H', W') of a pass, filled up to whole windows as its plan says."""
-    return pad_to_windows(to_tensor(one.planes), window, one.plan.padding == "official")
-
-
-def _keep(result: Tensor, tile: Tile, one: Pass, scale: int, weight: float) -> None:
-    """Add a tile's centre, less what lies beyond the image, to the canvas."""
-    centre, crop = tile.centre, tile.crop
-    bottom, right = min(centre.bottom, one.plan.height), min(centre.right, one.plan.width)
-    inner = result[
-        0,
-        :,
-        (centre.top - crop.top) * scale : (bottom - crop.top) * scale,
-        (centre.left - crop.left) * scale : (right - crop.left) * scale,
-    ]
-    target = one.canvas[centre.top * scale : bottom * scale, centre.left * scale : right * scale]
-    target += inner.permute(1, 2, 0).numpy() * weight
-
-
 def _halve_all(engine: Engine, plan: Plan, waiting: list[Tile]) -> list[Tile]:
+    """Halve the tiles still to do; JobError "memory" when the first is one window."""
     smaller = [half for tile in waiting for half in plan.halves(tile)]
     if len(plan.halves(waiting[0])) == 1:
         raise JobError(
@@ -399,7 +403,7 @@ def _halve_all(engine: Engine, plan: Plan, waiting: list[Tile]) -> list[Tile]:
     return smaller
 
 
-def _out_of_memory(error: BaseException) -> bool:
+def _is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return any(words in str(error).lower() for words in _OUT_OF_MEMORY)
@@ -407,7 +411,7 @@ def _out_of_memory(error: BaseException) -> bool:
 
 @contextmanager
 def _evaluating(model: nn.Module) -> Iterator[nn.Module]:
-    """The model in eval mode; every module's own training flag comes back afterwards."""
+    """Put the model in eval mode; every module's own training flag comes back afterwards."""
     training = [module for module in model.modules() if module.training]
     if training:
         model.eval()
@@ -420,7 +424,7 @@ def _evaluating(model: nn.Module) -> Iterator[nn.Module]:
 
 @contextmanager
 def interruptible(model: nn.Module, cancel: Cancel | None) -> Iterator[None]:
-    """Ask ``cancel`` before every layer, so that a long run, too, can be stopped."""
+    """Attach hooks that ask ``cancel`` before every layer, so that a long run, too, can stop."""
 
     def ask(module: nn.Module, inputs: object) -> None:
         if cancel is not None and cancel.is_set():

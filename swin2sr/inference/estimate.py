@@ -1,4 +1,4 @@
-"""What a job will cost in time and memory, decided before it runs.
+"""Estimate of a picture's time and memory, made before the network runs.
 
 On a CPU there is no out-of-memory exception to recover from, the system kills the process: so the
 memory is compared with the need beforehand, and tiles are chosen to stay far below it.
@@ -8,25 +8,29 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 
-from swin2sr.errors import ConfigError, JobError
-from swin2sr.inference import hardware, tiling
+from swin2sr.errors import JobError
+from swin2sr.inference import hardware
 from swin2sr.inference.engine import Engine
-from swin2sr.inference.tiling import Plan
+from swin2sr.inference.tiling import Plan, RunLimits
 
-STEP_SECONDS = 4.0  # how long one step should keep a person waiting, about
-CORE_RATE = 20e9  # multiplications a second of one core, about; measured 20 to 90 with two
+if TYPE_CHECKING:
+    from swin2sr.config import RestorationConfig
+
+STEP_SECONDS = 4.0  # of waiting for one step, about
+CORE_RATE = 20e9  # MACs a second of one core, about; measured 20 to 90 with two
 MOST_BYTES = 2 * 1024**3  # of memory a run on the CPU may take when tiles are automatic
 SAFE_SHARE = 0.8  # of the free memory that a job may plan to use
-TURNS = 8  # flips and turns of a self-ensemble; those from 4 on swap height and width
+STRIP_BYTES = 128 * 1024**2  # for the strip in work, whatever the picture's size
+SAFETY = 1.2  # factor on the memory of a run
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a picture will cost, before anything is run on it.
+    """Estimate of a picture's cost.
 
     Args:
         seconds: of the network, from its measured speed on this machine.
@@ -43,95 +47,56 @@ class Estimate:
     message: str
 
 
-@dataclass(frozen=True)
-class Wishes:
-    """Checked wishes about tiles.
+def run_limits(engine: Engine, pixels: int) -> RunLimits:
+    """Limits of one run for automatic tiles, from the free memory and the network's size.
 
     Args:
-        tile: longest side of a kept centre, a multiple of the window; None for the whole image,
-            "auto" for ours to choose.
-        margin: pixels, a multiple of the window.
-        padding: "minimal" or "official".
-        self_ensemble: average over flips and turns.
-        notes: what was rounded.
+        engine: the network.
+        pixels: of the picture that goes in.
     """
-
-    tile: int | str | None
-    margin: int
-    padding: str
-    self_ensemble: bool
-    notes: tuple[str, ...]
-
-    @classmethod
-    def check(
-        cls,
-        engine: Engine,
-        tile: int | str | None,
-        margin: int | str,
-        padding: str,
-        self_ensemble: bool,
-    ) -> Wishes:
-        """Read the arguments people give (see ``Upscaler.stream``).
-
-        Raises:
-            ConfigError: an argument outside what is offered.
-        """
-        config = engine.config
-        window: int = config.window_size
-        notes: list[str] = []
-        if isinstance(tile, str) and tile != "auto":
-            raise ConfigError(f"tile must be 'auto', None or pixels, got {tile!r}.")
-        if isinstance(margin, str):
-            named = {"default": tiling.default_margin, "exact": tiling.exact_margin}
-            if margin not in named:
-                raise ConfigError(f"margin must be 'default', 'exact' or pixels, got {margin!r}.")
-            margin = named[margin](config)
-        # Cutting the smallest picture there is checks every other wish.
-        if getattr(config, "use_absolute_embeddings", False) and tile:
-            # The position table is stretched over each run: tiles would see other positions.
-            if tile != "auto":
-                notes.append("This model knows absolute positions: tiles change its result.")
-            else:
-                tile = None
-        side = None if isinstance(tile, str) else tile
-        rounded = tiling.plan(window, window, window, side, margin, padding=padding).margin
-        if rounded != margin:
-            notes.append(f"The margin of {margin} was rounded up to {rounded} (window {window}).")
-        if isinstance(tile, int) and tile % window:
-            notes.append(f"The tile of {tile} was rounded up to a multiple of {window}.")
-            tile = tiling.round_up(tile, window)
-        return cls(tile or None, rounded, padding, bool(self_ensemble), tuple(notes))
+    config, item_size = engine.config, engine.item_size
+    free = hardware.available_memory(engine.device)
+    if engine.device.type == "cuda":
+        return RunLimits(pixels_within(config, free / 2, item_size), math.inf)
+    left = SAFE_SHARE * free - picture_bytes(config, pixels, item_size)
+    budget = min(free / 2, MOST_BYTES, left)
+    # From arithmetic, not from a clock: the same machine always cuts the same tiles.
+    rate = CORE_RATE * torch.get_num_threads()
+    step = STEP_SECONDS * rate / macs_per_pixel(config)
+    return RunLimits(pixels_within(config, budget, item_size), step)
 
 
-def plans(engine: Engine, height: int, width: int, wishes: Wishes) -> list[Plan]:
-    """How a picture will be cut: one plan, or one for each turn of a self-ensemble."""
-    flat = _plan(engine, height, width, wishes)
-    if not wishes.self_ensemble:
-        return [flat]
-    swapped = _plan(engine, width, height, wishes)
-    return [flat] * (TURNS // 2) + [swapped] * (TURNS // 2)
-
-
-def estimate(engine: Engine, height: int, width: int, wishes: Wishes) -> Estimate:
-    """Time and memory for a picture; measures the network's speed when it is not known."""
-    cut = plans(engine, height, width, wishes)
-    seconds = sum(plan.area for plan in cut) * engine.seconds_per_pixel()
-    tiles = sum(len(plan.tiles) for plan in cut)
-    needed, advice = _memory(engine, cut)
+def estimate(engine: Engine, plans: list[Plan]) -> Estimate:
+    """Estimate a planned picture; measures the network's speed when it is not known."""
+    seconds = sum(plan.area for plan in plans) * engine.seconds_per_pixel()
+    tiles = sum(len(plan.tiles) for plan in plans)
+    needed, remedy = _memory(engine, plans)
     message = (
-        f"About {duration(seconds)} and {_gigabytes(needed)} for {width}x{height} pixels "
-        f"in {tiles} tile{'s' if tiles > 1 else ''}. {advice}"
+        f"About {duration(seconds)} and {_gigabytes(needed)} for {plans[0].width}x"
+        f"{plans[0].height} pixels in {tiles} tile{'s' if tiles > 1 else ''}. {remedy}"
     )
-    return Estimate(seconds, needed, tiles, not advice, message.strip())
+    return Estimate(seconds, needed, tiles, not remedy, message.strip())
 
 
-def multiplications(config: Any) -> float:
-    """Multiplications of the network for one pixel of input, about (heads other than the direct
-    one by their largest layers).
+def check_memory(engine: Engine, plans: list[Plan]) -> None:
+    """Refuse a picture that does not fit the memory.
 
-    Args:
-        config: of a restoration network.
+    Raises:
+        JobError: "over_budget", with the need, what is there, and the remedy.
     """
+    needed, remedy = _memory(engine, plans)
+    if remedy:
+        raise JobError(
+            f"This picture of {plans[0].width}x{plans[0].height} pixels needs about "
+            f"{_gigabytes(needed)} of memory.",
+            code="over_budget",
+            remedy=remedy,
+        )
+
+
+def macs_per_pixel(config: RestorationConfig) -> float:
+    """MACs of the network for one pixel of input, about (heads other than the direct one by their
+    largest layers)."""
     dim, tokens = config.embed_dim, config.layer_window**2
     layer = dim * dim * (4 + 2 * config.mlp_ratio) + 2 * tokens * dim
     group_end = 10 * dim * dim
@@ -140,67 +105,66 @@ def multiplications(config: Any) -> float:
     return trunk + (0 if direct else 2 * 9 * 64 * 64 * config.upscale**2)
 
 
-def require(engine: Engine, cut: list[Plan]) -> None:
-    """Refuse a job that does not fit the memory.
+def run_bytes(config: RestorationConfig, pixels: int, item_size: int = 4) -> int:
+    """Memory that one run of the network needs on top of its weights, at most.
 
-    Raises:
-        JobError: "over_budget", with the need, what is there, and the remedy.
+    The trunk keeps about five maps of features; a head keeps the largest of its layers' input and
+    output. Layers run strip by strip, so their number and the attention matrices do not count.
+
+    Args:
+        config: of a restoration network.
+        pixels: of input, margins included.
+        item_size: bytes of a number.
+    Returns:
+        Bytes. Measured peaks were 54 to 81 % of it, over all heads, 160 to 512 pixels a side.
     """
-    needed, advice = _memory(engine, cut)
-    if advice:
-        raise JobError(
-            f"This picture of {cut[0].width}x{cut[0].height} pixels needs about "
-            f"{_gigabytes(needed)} of memory.",
-            code="over_budget",
-            remedy=advice,
-        )
+    return int(STRIP_BYTES + SAFETY * pixels * _numbers_per_pixel(config) * item_size)
 
 
-def _plan(engine: Engine, height: int, width: int, wishes: Wishes) -> Plan:
-    config = engine.config
-    window: int = config.window_size
-    if not isinstance(wishes.tile, str):
-        return tiling.plan(
-            height, width, window, wishes.tile, wishes.margin, padding=wishes.padding
-        )
-    free = hardware.available_memory(engine.device)
-    budget = free / 2
-    if engine.device.type != "cuda":
-        held = tiling.picture_bytes(config, height * width, engine.item_size)
-        budget = min(budget, MOST_BYTES, SAFE_SHARE * free - held)
-    step = math.inf
-    if engine.device.type != "cuda":
-        # From arithmetic, not from a clock: the same machine always cuts the same tiles.
-        rate = CORE_RATE * torch.get_num_threads()
-        step = STEP_SECONDS * rate / multiplications(config)
-    return tiling.plan_within(
-        height,
-        width,
-        window,
-        wishes.margin,
-        most=tiling.pixels_within(config, budget, engine.item_size),
-        step=step,
-        padding=wishes.padding,
-    )
+def pixels_within(config: RestorationConfig, budget: float, item_size: int = 4) -> float:
+    """Pixels of input that one run may have to need at most ``budget`` bytes."""
+    return max(0.0, budget - STRIP_BYTES) / (SAFETY * _numbers_per_pixel(config) * item_size)
 
 
-def _memory(engine: Engine, cut: list[Plan]) -> tuple[int, str]:
-    """Bytes needed, and what to do when they are not there ("" when they are)."""
-    config, size = engine.config, engine.item_size
-    run = max(tiling.run_bytes(config, plan.largest, size) for plan in cut)
-    held = tiling.picture_bytes(config, cut[0].height * cut[0].width, size)
+def picture_bytes(config: RestorationConfig, pixels: int, item_size: int = 4) -> int:
+    """Memory that a picture itself needs from reading to its 8-bit result, network apart.
+
+    Args:
+        config: of a restoration network.
+        pixels: of the picture that goes in.
+        item_size: bytes of a number in the network; results are kept in no less than float32.
+    """
+    return pixels * (8 + 12 * config.upscale**2) * max(item_size, 4)
+
+
+def _numbers_per_pixel(config: RestorationConfig) -> float:
+    """Count the numbers that live at once for each pixel of input, at the worst moment."""
+    dim, scale = config.embed_dim, config.upscale
+    head = {
+        "pixelshuffle": 64 * (2 * scale**2 + (1 if scale == 3 else scale**2 // 4)),
+        "pixelshuffle_aux": 3 * 64 * scale**2,
+        "nearest+conv": 3 * 64 * scale**2,
+        "pixelshuffledirect": 2 * config.num_channels_out * scale**2,
+    }.get(config.upsampler, 0)
+    return max(5.5 * dim, 2 * dim + head)
+
+
+def _memory(engine: Engine, plans: list[Plan]) -> tuple[int, str]:
+    """Compare need and free memory; bytes needed, and the remedy ("" where they are there)."""
+    config, item_size, plan = engine.config, engine.item_size, plans[0]
+    run = max(run_bytes(config, one.largest, item_size) for one in plans)
+    picture = picture_bytes(config, plan.height * plan.width, item_size)
     # A GPU has its own memory, and running out of that only halves the tiles.
-    here = held if engine.device.type == "cuda" else held + run
+    here = picture if engine.device.type == "cuda" else picture + run
     safe = int(SAFE_SHARE * hardware.available_memory())
     if here <= safe:
-        return held + run, ""
-    plan = cut[0]
+        return picture + run, ""
     reach = plan.window + 2 * plan.margin
     least = min(plan.padded_height, reach) * min(plan.padded_width, reach)
-    possible = held + tiling.run_bytes(config, least, size) <= safe
+    possible = picture + run_bytes(config, least, item_size) <= safe
     tiles = "Use tile='auto' or a smaller tile, or " if possible else ""
     rest = "crop the picture, or close other programs."
-    return held + run, (
+    return picture + run, (
         f"Only {_gigabytes(safe)} can safely be used. {tiles}{rest if tiles else rest.capitalize()}"
     )
 

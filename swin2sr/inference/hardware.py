@@ -1,4 +1,4 @@
-"""What this machine offers: cores, memory, a device, bfloat16. Containers' limits are respected.
+"""Hardware of this machine: cores, memory, devices, bfloat16; containers' limits are respected.
 
 Source: Linux ``proc(5)`` and ``cgroups(7)`` (both hierarchies); sizes are bytes throughout.
 """
@@ -21,7 +21,7 @@ _KILOBYTE = 1024  # /proc/meminfo says kB and means KiB
 
 
 def available_cores(root: Path = _ROOT) -> int:
-    """CPU cores this process may really use.
+    """CPU cores that this process may really use.
 
     Args:
         root: where ``proc`` and ``sys`` are mounted.
@@ -57,7 +57,7 @@ def prepare_process(most: int | None = None) -> int:
 
 
 def available_memory(device: str | torch.device = "cpu", root: Path = _ROOT) -> int:
-    """Bytes that can still be allocated before the system refuses or kills.
+    """Memory that can still be allocated before the system refuses or kills, in bytes.
 
     Args:
         device: memory of which device; for "cpu" (and "mps", which shares it) the smallest of
@@ -77,7 +77,7 @@ def available_memory(device: str | torch.device = "cpu", root: Path = _ROOT) -> 
 
 
 def pick_device(device: str | torch.device = "auto") -> torch.device:
-    """The device to compute on.
+    """Pick the device to compute on.
 
     Args:
         device: "auto" takes CUDA, then MPS, then the CPU; otherwise a device that must exist,
@@ -105,7 +105,7 @@ def pick_device(device: str | torch.device = "auto") -> torch.device:
 
 
 def has_fast_bfloat16(device: str | torch.device, root: Path = _ROOT) -> bool:
-    """Whether the device multiplies bfloat16 in hardware, so that it can pay.
+    """Return whether the device multiplies bfloat16 in hardware, so that it can pay.
 
     Args:
         device: any torch device; on a CPU this asks for AMX or AVX512-BF16 (or Arm's BF16).
@@ -129,7 +129,7 @@ def has_fast_bfloat16(device: str | torch.device, root: Path = _ROOT) -> bool:
 
 
 def _cgroups(controller: str, root: Path) -> Iterator[Path]:
-    """Folders of this process's control groups for a controller, leaf first, both hierarchies.
+    """Control groups of this process for a controller: folders, leaf first, both hierarchies.
 
     A container often mounts only its own group at the top, hence the walk up to the mount point.
     """
@@ -156,7 +156,7 @@ def _cgroups(controller: str, root: Path) -> Iterator[Path]:
 
 
 def _number(file: Path) -> int | None:
-    """The whole number a control file holds; None when absent, unreadable or "max"."""
+    """Read the whole number of a control file; None when absent, unreadable or "max"."""
     try:
         return int(file.read_text(encoding="utf-8").split()[0])
     except (OSError, ValueError, IndexError):
@@ -173,7 +173,7 @@ def _cpu_quota(folder: Path) -> float | None:
 
 
 def _cgroup_memory(folder: Path) -> int | None:
-    """Limit minus use of one group; page cache the kernel would give back counts as free."""
+    """Memory left in one group: limit less use; cache that the kernel would give back is free."""
     for limit_name, used_name, cache_name in (
         ("memory.max", "memory.current", "inactive_file"),
         ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
@@ -203,7 +203,7 @@ def _system_memory(root: Path) -> int:
 
 
 def _address_space(root: Path) -> list[int]:
-    """What ``ulimit -v`` leaves, as a list of none or one."""
+    """Address space that ``ulimit -v`` leaves, as a list of none or one."""
     try:
         import resource
 

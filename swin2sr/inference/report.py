@@ -1,4 +1,4 @@
-"""What a job on a picture says: each step while it runs, and what was done at the end."""
+"""Report on a restored picture, and the steps that lead to it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from swin2sr.images.picture import Picture
 
 @dataclass(frozen=True)
 class Report:
-    """What was done to a picture.
+    """Report on a restored picture.
 
     Args:
         model, origin, sha256, scale, task, precision, device: of the upscaler.
@@ -21,7 +21,7 @@ class Report:
         padding: "minimal" or "official".
         seconds: from reading the picture to its result.
         input_size, output_size: (width, height).
-        notes: what a person should know: what was reduced, ignored, rounded or done otherwise.
+        notes: for people: what was reduced, ignored, rounded or done otherwise.
     """
 
     model: str
@@ -43,13 +43,13 @@ class Report:
 
 @dataclass(frozen=True)
 class Step:
-    """One step of ``Upscaler.stream``.
+    """Step of ``Upscaler.stream``.
 
     Args:
         done, total: tiles; ``total`` is 1 until the picture has been read and cut.
         seconds: since the start.
         seconds_left: from this job's own speed; None while nothing is known.
-        image, picture, report: only in the last step: 8-bit image, full result, what was done.
+        image, picture, report: only in the last step: 8-bit image, full result, report.
     """
 
     done: int
@@ -61,20 +61,21 @@ class Step:
     report: Report | None = None
 
 
-def unplanned(redone: int, tiles: int, halved: int, precision: str) -> list[str]:
-    """What did not go as planned, for people.
+def fault_notes(redone: int, tiles: int, halved: int, precision: str) -> list[str]:
+    """Notes on faults that a run recovered from.
 
     Args:
-        redone: of the tiles, how many were computed again in float32.
+        redone: tiles computed again in float32.
+        tiles: in all.
         halved: how often memory ran out.
         precision: that the network ran in.
     """
-    remarks = []
+    notes = []
     if redone:
-        remarks.append(
+        notes.append(
             f"{precision} gave numbers that are not finite: {redone} of {tiles} tiles were "
             "computed again in float32."
         )
     if halved:
-        remarks.append("The memory ran out, so smaller tiles were used.")
-    return remarks
+        notes.append("The memory ran out, so smaller tiles were used.")
+    return notes

@@ -1,4 +1,4 @@
-"""Tiles whose result is the whole image's: where to cut, how much margin, what it costs.
+"""Tiling: where to cut an image so that the tiles' result is the whole image's.
 
 The whole image is padded once to whole windows; tiles start on multiples of the window, see a
 margin of their surroundings, and only their centres are kept. Nothing is averaged. A tile's
@@ -21,15 +21,14 @@ if TYPE_CHECKING:
     from swin2sr.config import RestorationConfig
 
 DEFAULT_MARGIN = 64  # from here on the float32 result does not improve (TILE-06)
-_STRIPS = 128 * 1024**2  # bytes for the strip in work, whatever the picture's size
-_SAFETY = 1.2
 WAITING = 2.0  # see plan_within; a judgement: 1 gives steps of 10 times the wanted length
 PADDINGS = ("minimal", "official")
+ORIENTATIONS = 8  # flips and turns of a self-ensemble; those from 4 on swap height and width
 
 
 @dataclass(frozen=True)
 class Box:
-    """A rectangle of pixels: rows ``top:bottom``, columns ``left:right``."""
+    """Box of pixels: rows ``top:bottom``, columns ``left:right``."""
 
     top: int
     left: int
@@ -38,23 +37,23 @@ class Box:
 
     @property
     def height(self) -> int:
-        """Rows."""
+        """Number of rows."""
         return self.bottom - self.top
 
     @property
     def width(self) -> int:
-        """Columns."""
+        """Number of columns."""
         return self.right - self.left
 
     @property
     def area(self) -> int:
-        """Pixels."""
+        """Number of pixels."""
         return self.height * self.width
 
 
 @dataclass(frozen=True)
 class Tile:
-    """One run of the network: it sees ``crop``, and ``centre`` of the result is kept."""
+    """Tile: one run of the network, which sees ``crop``; ``centre`` of the result is kept."""
 
     centre: Box
     crop: Box
@@ -62,7 +61,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class Plan:
-    """How an image is cut. All numbers are pixels of the input, in the padded image's frame.
+    """Plan of an image's tiles, in pixels of the input, in the padded image's frame.
 
     Args:
         height, width: the image.
@@ -102,7 +101,7 @@ class Plan:
         )
 
     def around(self, centre: Box) -> Tile:
-        """The tile that keeps ``centre``: its margins, cut at the padded image's border."""
+        """Return the tile that keeps ``centre``, margins cut at the padded image's border."""
         margin = self.margin
         crop = Box(
             max(0, centre.top - margin),
@@ -113,13 +112,115 @@ class Plan:
         return Tile(centre, crop)
 
     def halves(self, tile: Tile) -> tuple[Tile, ...]:
-        """The same centre in up to four smaller tiles; ``(tile,)`` when it is one window."""
+        """Cut the centre into up to four smaller tiles; ``(tile,)`` when it is one window."""
         rows = _halve(tile.centre.top, tile.centre.bottom, self.window)
         columns = _halve(tile.centre.left, tile.centre.right, self.window)
         return tuple(
             self.around(Box(top, left, bottom, right))
             for (top, bottom), (left, right) in product(rows, columns)
         )
+
+
+@dataclass(frozen=True)
+class RunLimits:
+    """Limits of one run of the network, in pixels of input, margins included.
+
+    Args:
+        most: what fits the memory; when nothing does, the smallest tiles that still pay are
+            planned, and the estimate says that they do not fit.
+        step: what takes as long as a step should.
+    """
+
+    most: float
+    step: float
+
+
+@dataclass(frozen=True)
+class TilingOptions:
+    """Options of the tiling, checked.
+
+    Args:
+        tile: longest side of a kept centre, a multiple of the window; None for the whole image,
+            "auto" to choose it within ``RunLimits``.
+        margin: pixels, a multiple of the window.
+        padding: "minimal" or "official".
+        self_ensemble: average over flips and turns.
+        notes: what was rounded.
+    """
+
+    tile: int | str | None
+    margin: int
+    padding: str
+    self_ensemble: bool
+    notes: tuple[str, ...]
+
+    @classmethod
+    def check(
+        cls,
+        config: RestorationConfig,
+        tile: int | str | None,
+        margin: int | str,
+        padding: str,
+        self_ensemble: bool,
+    ) -> TilingOptions:
+        """Check the arguments people give (see ``Upscaler.stream``).
+
+        Raises:
+            ConfigError: an argument outside what is offered.
+        """
+        window = config.window_size
+        notes: list[str] = []
+        if isinstance(tile, str) and tile != "auto":
+            raise ConfigError(f"tile must be 'auto', None or pixels, got {tile!r}.")
+        if isinstance(margin, str):
+            named = {"default": default_margin, "exact": exact_margin}
+            if margin not in named:
+                raise ConfigError(f"margin must be 'default', 'exact' or pixels, got {margin!r}.")
+            margin = named[margin](config)
+        if getattr(config, "use_absolute_embeddings", False) and tile:
+            # The position table is stretched over each run: tiles would see other positions.
+            if tile != "auto":
+                notes.append("This model knows absolute positions: tiles change its result.")
+            else:
+                tile = None
+        side = None if isinstance(tile, str) else tile
+        # Cutting the smallest image there is checks the numbers and the padding.
+        rounded = plan(window, window, window, side, margin, padding=padding).margin
+        if rounded != margin:
+            notes.append(f"The margin of {margin} was rounded up to {rounded} (window {window}).")
+        if isinstance(tile, int) and tile % window:
+            notes.append(f"The tile of {tile} was rounded up to a multiple of {window}.")
+            tile = round_up(tile, window)
+        return cls(tile or None, rounded, padding, bool(self_ensemble), tuple(notes))
+
+
+def plan_picture(
+    height: int, width: int, window: int, options: TilingOptions, limits: RunLimits
+) -> list[Plan]:
+    """Plan a picture: one plan, or one for each orientation of a self-ensemble.
+
+    Args:
+        height, width: the picture.
+        window: side of the attention window.
+        options: checked.
+        limits: of one run, for automatic tiles.
+    Raises:
+        ConfigError: a size below 1.
+    """
+
+    def plan_one(height: int, width: int) -> Plan:
+        if options.tile == "auto":
+            return plan_within(
+                height, width, window, options.margin, limits, padding=options.padding
+            )
+        assert not isinstance(options.tile, str)
+        return plan(height, width, window, options.tile, options.margin, padding=options.padding)
+
+    upright = plan_one(height, width)
+    if not options.self_ensemble:
+        return [upright]
+    half = ORIENTATIONS // 2
+    return [upright] * half + [plan_one(width, height)] * half
 
 
 def plan(
@@ -157,22 +258,20 @@ def plan_within(
     width: int,
     window: int,
     margin: int,
+    limits: RunLimits,
     *,
-    most: float,
-    step: float,
     padding: str = "minimal",
 ) -> Plan:
     """Choose the tiles: as little work as possible, within memory, in steps of bearable length.
 
-    Of all grids of even tiles whose largest run stays within ``most``, the one with the smallest
-    ``pixels computed + WAITING * pixels of the longest run beyond step``: a second that one step
-    keeps a person waiting beyond the wanted length may cost two seconds of work on margins.
+    Of all grids of even tiles whose largest run stays within ``limits.most``, the one with the
+    smallest ``pixels computed + WAITING * pixels of the longest run beyond limits.step``: a second
+    that one step keeps a person waiting beyond the wanted length may cost two seconds of work on
+    margins.
 
     Args:
         height, width, window, margin, padding: as ``plan``.
-        most: pixels of one run that fit the memory; when nothing does, the smallest tiles that
-            still pay are planned, and the caller's estimate says that they do not fit.
-        step: pixels of one run that take as long as a step should.
+        limits: of one run.
     """
     margin = round_up(_not_negative("margin", margin), window)
     edges = []
@@ -184,8 +283,8 @@ def plan_within(
     best: tuple[float, float] | None = None
     for (rows, row_sum, row_max), (columns, column_sum, column_max) in product(*edges):
         largest = row_max * column_max
-        waiting = WAITING * max(0.0, largest - step)
-        excess = max(0.0, largest - most)
+        waiting = WAITING * max(0.0, largest - limits.step)
+        excess = max(0.0, largest - limits.most)
         score = (excess, row_sum * column_sum + waiting)
         if best is None or score < best:
             best, chosen = score, (rows, columns)
@@ -193,7 +292,7 @@ def plan_within(
 
 
 def round_up(value: int, window: int) -> int:
-    """The smallest multiple of ``window`` not below ``value``."""
+    """Round up to a multiple of ``window``."""
     return -(-value // window) * window
 
 
@@ -211,7 +310,7 @@ def padded_length(length: int, window: int, padding: str = "minimal") -> int:
 
 
 def border_spread(config: RestorationConfig) -> int:
-    """How many rows from a cut border on can differ from the whole image's, at most.
+    """Spread of a cut border: the rows that can differ from the whole image's, at most.
 
     The first convolution reads one row beyond the border; then every attention layer carries the
     fault to the end of the window it stands in (windows of odd layers are shifted by half a
@@ -242,7 +341,7 @@ def border_spread(config: RestorationConfig) -> int:
 
 
 def exact_margin(config: RestorationConfig) -> int:
-    """The margin beyond which a tile's centre does not depend on where it was cut.
+    """Exact margin: beyond it a tile's centre does not depend on where it was cut.
 
     Returns:
         A multiple of the window: 112 for the lightweight, 160 for the classical, 140 for the
@@ -252,52 +351,8 @@ def exact_margin(config: RestorationConfig) -> int:
 
 
 def default_margin(config: RestorationConfig) -> int:
-    """64 rounded up to the window, or the exact margin where that is smaller."""
+    """Default margin: 64 rounded up to the window, or the exact one where that is smaller."""
     return min(round_up(DEFAULT_MARGIN, config.window_size), exact_margin(config))
-
-
-def run_bytes(config: RestorationConfig, pixels: int, item_size: int = 4) -> int:
-    """Memory one run of the network needs on top of its weights, at most.
-
-    The trunk keeps about five maps of features; a head keeps the largest of its layers' input and
-    output. Layers run strip by strip, so their number and the attention matrices do not count.
-
-    Args:
-        config: of a restoration network.
-        pixels: of input, margins included.
-        item_size: bytes of a number.
-    Returns:
-        Bytes. Measured peaks were 54 to 81 % of it, over all heads, 160 to 512 pixels a side.
-    """
-    return int(_STRIPS + _SAFETY * pixels * _numbers_per_pixel(config) * item_size)
-
-
-def pixels_within(config: RestorationConfig, budget: float, item_size: int = 4) -> float:
-    """How many pixels of input one run may have to need at most ``budget`` bytes."""
-    return max(0.0, budget - _STRIPS) / (_SAFETY * _numbers_per_pixel(config) * item_size)
-
-
-def picture_bytes(config: RestorationConfig, pixels: int, item_size: int = 4) -> int:
-    """Memory a picture itself needs from reading to its 8-bit result, network apart.
-
-    Args:
-        config: of a restoration network.
-        pixels: of the picture that goes in.
-        item_size: bytes of a number in the network; results are kept in no less than float32.
-    """
-    return pixels * (8 + 12 * config.upscale**2) * max(item_size, 4)
-
-
-def _numbers_per_pixel(config: RestorationConfig) -> float:
-    """Numbers that live at once for each pixel of input, when it is at its worst."""
-    dim, scale = config.embed_dim, config.upscale
-    head = {
-        "pixelshuffle": 64 * (2 * scale**2 + (1 if scale == 3 else scale**2 // 4)),
-        "pixelshuffle_aux": 3 * 64 * scale**2,
-        "nearest+conv": 3 * 64 * scale**2,
-        "pixelshuffledirect": 2 * config.num_channels_out * scale**2,
-    }.get(config.upsampler, 0)
-    return max(5.5 * dim, 2 * dim + head)
 
 
 def _not_negative(name: str, value: int) -> int:
@@ -307,14 +362,14 @@ def _not_negative(name: str, value: int) -> int:
 
 
 def _cells(length: int, window: int) -> int:
-    """Windows that cover an axis of the image."""
+    """Count the windows that cover an axis of the image."""
     if isinstance(length, bool) or not isinstance(length, int) or length < 1:
         raise ConfigError(f"A picture's side must be at least 1 pixel, got {length!r}.")
     return -(-length // window)
 
 
 def _cut(length: int, window: int, side: int | None) -> list[int]:
-    """Edges, in windows, of even pieces no longer than ``side`` pixels."""
+    """Cut an axis evenly; edges, in windows, of pieces no longer than ``side`` pixels."""
     cells = _cells(length, window)
     if _not_negative("tile", side or 0) == 0:
         return [0, cells]
@@ -332,7 +387,7 @@ def _split(cells: int, count: int) -> list[int]:
 
 
 def _counts(cells: int) -> Iterator[int]:
-    """Numbers of pieces worth trying on an axis: every small one, then ever coarser steps."""
+    """Count the pieces worth trying on an axis: every small number, then ever coarser steps."""
     count = 1
     while count < cells:
         yield count
@@ -341,7 +396,7 @@ def _counts(cells: int) -> Iterator[int]:
 
 
 def _cost(edges: list[int], window: int, margin: int, padded: int) -> tuple[int, int]:
-    """Sum and maximum of the lengths the network sees along one axis."""
+    """Add up the lengths the network sees along one axis; sum and maximum."""
     lengths = [
         min(padded, stop * window + margin) - max(0, start * window - margin)
         for start, stop in pairwise(edges)
@@ -363,7 +418,7 @@ def _grid(
     rows: list[int],
     columns: list[int],
 ) -> Plan:
-    """The plan whose centres lie between these edges, given in windows."""
+    """Plan the tiles whose centres lie between these edges, given in windows."""
     whole = Plan(
         height,
         width,

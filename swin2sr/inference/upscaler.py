@@ -1,4 +1,4 @@
-"""Image in, image out: the one object most people need.
+"""Upscaler, the one object most people need: image in, image out.
 
     up = Upscaler.from_pretrained("swin2sr-lightweight-x2")
     image = up("photo.jpg")
@@ -27,16 +27,15 @@ from swin2sr.errors import ConfigError, Swin2SRError
 from swin2sr.images import DEFAULT_LIMITS, Limits, Picture
 from swin2sr.images.colour import full_range_luma, replace_luma
 from swin2sr.images.jpeg import advice
-from swin2sr.inference import estimate as budget
-from swin2sr.inference.engine import Cancel, Engine, Pass, cancelled, sweep, turned
-from swin2sr.inference.estimate import Estimate, Wishes
-from swin2sr.inference.report import Report, Step, unplanned
-from swin2sr.inference.tiling import Plan
+from swin2sr.inference.engine import Cancel, Engine, TiledPass, cancelled, orient, run_tiles
+from swin2sr.inference.estimate import Estimate, check_memory, estimate, run_limits
+from swin2sr.inference.report import Report, Step, fault_notes
+from swin2sr.inference.tiling import Plan, TilingOptions, plan_picture
 from swin2sr.models import from_checkpoint
 
 
 class Options(TypedDict, total=False):
-    """The keyword arguments of ``Upscaler.stream``, where they are described."""
+    """Keyword arguments of ``Upscaler.stream``, where they are described."""
 
     tile: int | str | None
     margin: int | str
@@ -48,7 +47,7 @@ class Options(TypedDict, total=False):
 
 
 class Upscaler:
-    """A restoration network that takes pictures of any kind and size.
+    """Upscaler: a restoration network that takes pictures of any kind and size.
 
     Safe to call from several threads (the network runs for one at a time) and to pickle.
 
@@ -135,12 +134,12 @@ class Upscaler:
 
     @property
     def model(self) -> nn.Module:
-        """The network."""
+        """Network that runs."""
         return self._engine.model
 
     @property
     def config(self) -> Any:
-        """The network's configuration."""
+        """Configuration of the network."""
         return self._engine.config
 
     @property
@@ -150,22 +149,22 @@ class Upscaler:
 
     @property
     def task(self) -> str | None:
-        """What the registry says the model is for; None for a model of your own."""
+        """Task the registry names for the model; None for a model of your own."""
         return self.entry.task if self.entry else None
 
     @property
     def device(self) -> torch.device:
-        """Where the network runs."""
+        """Device that the network runs on."""
         return self._engine.device
 
     @property
     def precision(self) -> str:
-        """The number format in use. With "auto" the first question tries the network briefly."""
+        """Number format in use. With "auto" the first question tries the network briefly."""
         return self._engine.precision
 
     @property
     def lock(self) -> AbstractContextManager[bool]:
-        """Nobody else runs the network while this context lasts: for looking into it."""
+        """Lock on the network: nobody else runs it while this context lasts."""
         return self._engine.lock
 
     def __repr__(self) -> str:
@@ -268,8 +267,8 @@ class Upscaler:
             ImageError, KindError, ShapeError: a picture that cannot be used.
             JobError: "over_budget" before the network runs; "cancelled", "memory", "bad_values".
         """
-        wishes = Wishes.check(self._engine, tile, margin, padding, self_ensemble)
-        return self._steps(image, wishes, keep_metadata, limits, cancel)
+        tiling = TilingOptions.check(self.config, tile, margin, padding, self_ensemble)
+        return self._steps(image, tiling, keep_metadata, limits, cancel)
 
     def estimate(
         self,
@@ -280,7 +279,7 @@ class Upscaler:
         padding: str = "minimal",
         self_ensemble: bool = False,
     ) -> Estimate:
-        """What upscaling a picture of this size will cost.
+        """Estimate time and memory for a picture of this size.
 
         The first question runs the network twice on a small picture to learn its speed here.
 
@@ -290,12 +289,21 @@ class Upscaler:
         Raises:
             ConfigError: an argument outside what is offered.
         """
-        wishes = Wishes.check(self._engine, tile, margin, padding, self_ensemble)
+        tiling = TilingOptions.check(self.config, tile, margin, padding, self_ensemble)
         width, height = size
-        return budget.estimate(self._engine, height, width, wishes)
+        return estimate(self._engine, self._plan(height, width, tiling))
+
+    def _plan(self, height: int, width: int, tiling: TilingOptions) -> list[Plan]:
+        limits = run_limits(self._engine, height * width)
+        return plan_picture(height, width, self.config.window_size, tiling, limits)
 
     def _steps(
-        self, image: Any, wishes: Wishes, keep_metadata: bool, limits: Limits, cancel: Cancel | None
+        self,
+        image: Any,
+        tiling: TilingOptions,
+        keep_metadata: bool,
+        limits: Limits,
+        cancel: Cancel | None,
     ) -> Iterator[Step]:
         start = time.perf_counter()
         yield Step(0, 1, 0.0, None)
@@ -303,8 +311,8 @@ class Upscaler:
             raise cancelled()
         picture = images.decode(image, limits=limits, keep_metadata=keep_metadata)
         width, height = picture.size
-        plans = budget.plans(self._engine, height, width, wishes)
-        budget.require(self._engine, plans)
+        plans = self._plan(height, width, tiling)
+        check_memory(self._engine, plans)
         left = None
         if self._engine.knows_speed():
             left = sum(plan.area for plan in plans) * self._engine.seconds_per_pixel()
@@ -320,25 +328,25 @@ class Upscaler:
             (height * self.scale, width * self.scale, colours), self._engine.numpy_dtype
         )
         passes = [
-            Pass(turned(planes, turn), plan, turned(canvas, turn))
-            for turn, plan in enumerate(plans)
+            TiledPass(orient(planes, orientation), plan, orient(canvas, orientation))
+            for orientation, plan in enumerate(plans)
         ]
-        for progress in sweep(self._engine, passes, cancel):
+        for progress in run_tiles(self._engine, passes, cancel):
             left = progress.seconds / progress.area * progress.area_left
             if progress.done < progress.total:
                 yield Step(progress.done, progress.total, time.perf_counter() - start, left)
         result = self._assemble(replace(picture, pixels=pixels), canvas)
-        remarks = [*result.notes, *self.notes, *self._engine.notes, *wishes.notes]
-        remarks += unplanned(progress.redone, progress.total, progress.halved, self.precision)
-        remarks += filter(None, [advice(self.task, picture.jpeg_quality)])
-        result = replace(result, notes=tuple(dict.fromkeys(remarks)))
+        notes = [*result.notes, *self.notes, *self._engine.notes, *tiling.notes]
+        notes += fault_notes(progress.redone, progress.total, progress.halved, self.precision)
+        notes += filter(None, [advice(self.task, picture.jpeg_quality)])
+        result = replace(result, notes=tuple(dict.fromkeys(notes)))
         image = images.to_pil(result)
         done, seconds = progress.total, time.perf_counter() - start
-        report = self._report(picture, result, wishes, plans[0], done, seconds)
+        report = self._report(picture, result, tiling, plans[0], done, seconds)
         yield Step(done, done, seconds, 0.0, image, result, report)
 
     def _assemble(self, source: Picture, canvas: np.ndarray) -> Picture:
-        """Put colour and transparency back where the network did not make them.
+        """Assemble the result: colour and transparency that the network did not make.
 
         Args:
             source: the picture, its hidden colours bled.
@@ -362,7 +370,7 @@ class Upscaler:
         self,
         picture: Picture,
         result: Picture,
-        wishes: Wishes,
+        tiling: TilingOptions,
         plan: Plan,
         tiles: int,
         seconds: float,
@@ -377,8 +385,8 @@ class Upscaler:
             device=str(self.device),
             tile=plan.tile if len(plan.tiles) > 1 else None,
             tiles=tiles,
-            margin=wishes.margin,
-            padding=wishes.padding,
+            margin=tiling.margin,
+            padding=tiling.padding,
             seconds=seconds,
             input_size=picture.size,
             output_size=result.size,
@@ -387,7 +395,7 @@ class Upscaler:
 
 
 def _is_several(image: Any) -> bool:
-    """Lists, tuples and iterators hold pictures; an open file is an iterator, but of one."""
+    """Return whether there are several: an open file is an iterator, too, but holds one."""
     return isinstance(image, list | tuple) or (
         isinstance(image, Iterator) and not hasattr(image, "read")
     )

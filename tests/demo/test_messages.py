@@ -21,7 +21,7 @@ from swin2sr.demo.messages import (
 )
 from swin2sr.demo.models import DEFAULT_MODEL, Task
 from swin2sr.errors import JobError, WeightsError
-from swin2sr.inference.estimate import Estimate, multiplications
+from swin2sr.inference.estimate import Estimate, macs_per_pixel
 from swin2sr.inference.report import Step
 from swin2sr.inference.upscaler import Upscaler
 
@@ -73,7 +73,7 @@ def test_a_rough_estimate_is_the_known_models_time_by_the_macs_of_both(
     monkeypatch.setattr(Upscaler, "estimate", lambda self, size: estimate(0.01))
     entry = find("swin2sr-classical-x4")
     assert entry is not None
-    more = multiplications(entry.config) / multiplications(TINY)
+    more = macs_per_pixel(entry.config) / macs_per_pixel(TINY)
     said = re.match(
         r"About (\d+) (s|min) for 90x60 pixels", rough_estimate(entry.name, upscaler, (90, 60))
     )

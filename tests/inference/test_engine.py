@@ -17,7 +17,7 @@ from swin2sr.config import Swin2SRConfig
 from swin2sr.errors import ConfigError, JobError, ShapeError
 from swin2sr.images.samples import sample_picture
 from swin2sr.inference import engine, hardware, tiling
-from swin2sr.inference.engine import Engine, Pass, sweep
+from swin2sr.inference.engine import Engine, TiledPass, run_tiles
 
 CONFIG = Swin2SRConfig(embed_dim=12, depths=(2, 2), num_heads=(2, 2))
 WIDE = CONFIG.replace(embed_dim=180)
@@ -71,7 +71,7 @@ def enlarge(
     height, width, colours = planes.shape
     canvas = np.zeros((height * one.scale, width * one.scale, colours), one.numpy_dtype)
     plan = tiling.plan(height, width, one.config.window_size, tile, margin)
-    return canvas, list(sweep(one, [Pass(planes, plan, canvas)]))
+    return canvas, list(run_tiles(one, [TiledPass(planes, plan, canvas)]))
 
 
 def repeated(planes: np.ndarray, scale: int = 2) -> np.ndarray:
@@ -245,10 +245,10 @@ def test_a_copy_in_another_precision_is_made_once_and_follows_the_weights() -> N
     one = on_cpu(model, "bfloat16")
     pixels = torch.ones(1, 3, 8, 8)
     one.run(pixels)
-    (copied,) = one._networks.values()
+    (copied,) = one._copies.values()
     model.factor.data.fill_(0.5)
     assert one.run(pixels)[0].unique().tolist() == [0.5]
-    assert [*one._networks.values()] == [copied]
+    assert [*one._copies.values()] == [copied]
     assert model.factor.dtype == torch.float32
 
 
@@ -292,7 +292,9 @@ def test_arr_15_an_engine_can_be_copied_and_pickled(duplicate: object) -> None:
 
 @pytest.mark.parametrize("tile", [None, 8, 16, 24])
 @pytest.mark.parametrize("size", [(40, 24), (1, 1), (13, 29)])
-def test_a_sweep_puts_every_pixel_where_it_belongs(tile: int | None, size: tuple[int, int]) -> None:
+def test_running_tiles_puts_every_pixel_where_it_belongs(
+    tile: int | None, size: tuple[int, int]
+) -> None:
     planes = picture(*size)
     canvas, steps = enlarge(on_cpu(Enlarge()), planes, tile)
     assert (canvas == repeated(planes)).all()
@@ -344,7 +346,9 @@ def test_cancelling_stops_before_the_first_tile() -> None:
     event.set()
     model, planes = Enlarge(), picture(8, 8)
     target = np.zeros((16, 16, 3), np.float32)
-    steps = sweep(on_cpu(model), [Pass(planes, tiling.plan(8, 8, 8, None, 0), target)], event)
+    steps = run_tiles(
+        on_cpu(model), [TiledPass(planes, tiling.plan(8, 8, 8, None, 0), target)], event
+    )
     with pytest.raises(JobError):
         next(steps)
     assert model.runs == []
@@ -354,15 +358,15 @@ def test_several_passes_are_averaged() -> None:
     planes = picture(16, 8)
     canvas = np.zeros((32, 16, 3), np.float32)
     plan = tiling.plan(16, 8, 8, None, 0)
-    passes = [Pass(planes, plan, canvas), Pass(planes[::-1], plan, canvas)]
-    last = list(sweep(on_cpu(Enlarge()), passes))[-1]
+    passes = [TiledPass(planes, plan, canvas), TiledPass(planes[::-1], plan, canvas)]
+    last = list(run_tiles(on_cpu(Enlarge()), passes))[-1]
     np.testing.assert_allclose(canvas, repeated((planes + planes[::-1]) / 2), atol=1e-6)
     assert last.total == 2
 
 
-def test_the_eight_turns_are_different_views_that_can_be_written_to() -> None:
+def test_the_eight_orientations_are_different_views_that_can_be_written_to() -> None:
     array = np.arange(6).reshape(2, 3, 1)
-    views = [engine.turned(array, turn) for turn in range(8)]
+    views = [engine.orient(array, orientation) for orientation in range(tiling.ORIENTATIONS)]
     assert len({(view.shape, view.tobytes()) for view in views}) == 8
     assert all(np.shares_memory(view, array) for view in views)
     assert {view.shape for view in views[4:]} == {(3, 2, 1)}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from swin2sr.config import Swin2SRConfig
 from swin2sr.errors import ConfigError
 from swin2sr.inference import tiling
-from swin2sr.inference.tiling import Plan
+from swin2sr.inference.tiling import Plan, RunLimits
 
 LIGHTWEIGHT = Swin2SRConfig(
     embed_dim=60, depths=(6,) * 4, num_heads=(6,) * 4, upsampler="pixelshuffledirect"
@@ -240,13 +240,13 @@ def test_the_exact_margin_is_hardly_larger_than_needed(config: Swin2SRConfig) ->
 
 
 def test_a_small_picture_is_one_step() -> None:
-    assert len(tiling.plan_within(200, 300, 8, 64, most=1e6, step=1e6).tiles) == 1
+    assert len(tiling.plan_within(200, 300, 8, 64, RunLimits(1e6, 1e6)).tiles) == 1
 
 
 @settings(max_examples=25)
 @given(st.integers(1, 3000), st.integers(1, 3000), st.integers(200**2, 800**2))
 def test_automatic_tiles_stay_within_the_memory(height: int, width: int, most: int) -> None:
-    plan = tiling.plan_within(height, width, 8, 64, most=most, step=1e9)
+    plan = tiling.plan_within(height, width, 8, 64, RunLimits(most, 1e9))
     assert plan.largest <= most
 
 
@@ -256,14 +256,14 @@ def test_automatic_tiles_never_cost_more_than_the_waiting_they_save(
     height: int, width: int, step: int
 ) -> None:
     whole = tiling.plan(height, width, 8, None, 64)
-    plan = tiling.plan_within(height, width, 8, 64, most=1e9, step=step)
+    plan = tiling.plan_within(height, width, 8, 64, RunLimits(1e9, step))
     saved = max(0, whole.largest - step) - max(0, plan.largest - step)
     assert plan.area - whole.area <= tiling.WAITING * saved
 
 
 def test_automatic_tiles_shrink_as_the_machine_slows_down() -> None:
     runs = [
-        tiling.plan_within(1024, 1024, 8, 64, most=1e9, step=step).largest
+        tiling.plan_within(1024, 1024, 8, 64, RunLimits(1e9, step)).largest
         for step in (2**20, 2**17, 2**14)
     ]
     assert runs == sorted(runs, reverse=True)
@@ -271,4 +271,4 @@ def test_automatic_tiles_shrink_as_the_machine_slows_down() -> None:
 
 
 def test_tiles_too_large_for_any_memory_are_still_planned() -> None:
-    assert tiling.plan_within(64, 64, 8, 8, most=1, step=1).largest == 24 * 24
+    assert tiling.plan_within(64, 64, 8, 8, RunLimits(1, 1)).largest == 24 * 24

@@ -18,13 +18,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from torch.utils.flop_counter import FlopCounterMode
 
 from swin2sr import Swin2SRConfig, Swin2SRForImageSuperResolution, list_models
 from swin2sr.errors import ConfigError, ImageError, JobError, ShapeError
 from swin2sr.images import Picture
-from swin2sr.inference import estimate as budget
-from swin2sr.inference import hardware, tiling
+from swin2sr.inference import estimate, hardware, tiling
+from swin2sr.inference.engine import TiledPass, run_tiles
+from swin2sr.inference.tiling import TilingOptions
 from swin2sr.inference.upscaler import Report, Step, Upscaler
 
 few = settings(max_examples=25)
@@ -78,11 +78,9 @@ def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
 
 def numbers(one: Upscaler, pixels: np.ndarray, **options: object) -> np.ndarray:
     """What the network made of (H, W, C), in its own precision and not clipped."""
-    from swin2sr.inference.engine import Pass, sweep
-
     engine = one._engine
-    wishes = budget.Wishes.check(
-        engine,
+    checked = TilingOptions.check(
+        one.config,
         options.get("tile"),  # type: ignore[arg-type]
         options.get("margin", "default"),  # type: ignore[arg-type]
         str(options.get("padding", "minimal")),
@@ -90,8 +88,8 @@ def numbers(one: Upscaler, pixels: np.ndarray, **options: object) -> np.ndarray:
     )
     height, width, colours = pixels.shape
     canvas = np.zeros((height * one.scale, width * one.scale, colours), engine.numpy_dtype)
-    plan = budget.plans(engine, height, width, wishes)[0]
-    list(sweep(engine, [Pass(pixels.astype(engine.numpy_dtype), plan, canvas)]))
+    (plan,) = one._plan(height, width, checked)
+    list(run_tiles(engine, [TiledPass(pixels.astype(engine.numpy_dtype), plan, canvas)]))
     return canvas
 
 
@@ -415,7 +413,7 @@ def test_arr_12_no_tile_is_the_whole_picture(tile: int | None) -> None:
 def test_a_model_of_absolute_positions_is_not_cut_unless_asked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(budget, "CORE_RATE", 1e6)  # a slow machine
+    monkeypatch.setattr(estimate, "CORE_RATE", 1e6)  # a slow machine
     reports = []
     for absolute in (False, True):
         model = lively(TINY.replace(use_absolute_embeddings=absolute, image_size=16))
@@ -717,47 +715,10 @@ def test_a_picture_beyond_the_memory_is_refused_before_the_network_runs(
 
 
 def test_an_estimate_beyond_the_memory_says_what_would_fit(little_memory: None) -> None:
-    estimate = upscaler().estimate((700, 700), tile=None)
-    assert not estimate.fits
-    assert "smaller tile" in estimate.message
+    found = upscaler().estimate((700, 700), tile=None)
+    assert not found.fits
+    assert "smaller tile" in found.message
     assert upscaler().estimate((700, 700)).fits
-
-
-def test_automatic_tiles_stay_within_half_of_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    one = upscaler("classical")
-    sizes = []
-    for free in (4_000_000_000, 1_000_000_000, 600_000_000):
-        monkeypatch.setattr(hardware, "available_memory", lambda device="cpu", free=free: free)
-        wishes = budget.Wishes.check(one._engine, "auto", "default", "minimal", False)
-        plan = budget.plans(one._engine, 2000, 2000, wishes)[0]
-        needed = tiling.run_bytes(one.config, plan.largest, 4)
-        assert needed <= free / 2
-        sizes.append(plan.largest)
-    assert sizes == sorted(sizes, reverse=True)
-
-
-@pytest.mark.parametrize("kind", sorted(EVERY_KIND))
-def test_multiplications_are_those_torch_counts(kind: str) -> None:
-    """Within a third: the tables of position biases and the smallest layers are left out."""
-    config = EVERY_KIND[kind].replace(embed_dim=60, depths=(2, 2), num_heads=(6, 6))
-    model = Swin2SRForImageSuperResolution(config).eval()
-    side = 16 * config.window_size
-    with FlopCounterMode(display=False) as counter, torch.inference_mode():
-        model(torch.rand(1, config.num_channels, side, side))
-    counted = counter.get_total_flops() / 2 / side**2
-    assert 2 / 3 < budget.multiplications(config) / counted < 3 / 2
-
-
-def test_automatic_tiles_ask_no_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    one = upscaler("classical")
-    wishes = budget.Wishes.check(one._engine, "auto", "default", "minimal", False)
-    monkeypatch.setattr(hardware, "available_memory", lambda device="cpu": 64_000_000_000)
-    monkeypatch.setattr(type(one._engine), "_measure", lambda *_: pytest.fail("timed"))
-    first, second = (budget.plans(one._engine, 1500, 1000, wishes)[0] for _ in range(2))
-    assert first == second
-    monkeypatch.setattr(budget, "CORE_RATE", budget.CORE_RATE / 64)
-    slower = budget.plans(one._engine, 1500, 1000, wishes)[0]
-    assert slower.largest < first.largest
 
 
 # --- models by name ---------------------------------------------------------------------------

@@ -29,7 +29,7 @@ from swin2sr.demo.queue import Job, Update, Updates
 from swin2sr.demo.service import Service
 from swin2sr.errors import JobError, Swin2SRError, WeightsError
 from swin2sr.images.resize import BASELINES, enlarge
-from swin2sr.inference.estimate import CORE_RATE, duration, multiplications
+from swin2sr.inference.estimate import CORE_RATE, duration, macs_per_pixel
 
 
 @dataclass(frozen=True)
@@ -209,7 +209,7 @@ class CompareJob:
             return self._seconds_per_pixel[name] * area
         entry = checkpoints.find(name)
         assert entry is not None  # validated with the request
-        return multiplications(entry.config) * area / self._macs_per_second()
+        return macs_per_pixel(entry.config) * area / self._macs_per_second()
 
     def _macs_per_second(self) -> float:
         """MACs a second, about, of networks that have not run yet."""
@@ -222,7 +222,7 @@ class CompareJob:
         side = 512
         seconds = known.estimate((side, side)).seconds
         # The included network is small, and small ones do fewer a second than large ones do.
-        return max(rate, multiplications(known.config) * side * side / seconds)
+        return max(rate, macs_per_pixel(known.config) * side * side / seconds)
 
 
 def comparison_text(comparison: Comparison) -> str:

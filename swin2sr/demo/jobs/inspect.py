@@ -28,7 +28,7 @@ from swin2sr.demo.service import LIMITS, Service
 from swin2sr.errors import ConfigError, ImageError, JobError
 from swin2sr.inference import hardware
 from swin2sr.inference.engine import interruptible
-from swin2sr.inference.estimate import SAFE_SHARE, multiplications
+from swin2sr.inference.estimate import SAFE_SHARE, macs_per_pixel
 from swin2sr.inference.upscaler import Upscaler
 
 # Of an attribution. The paper takes 50; with 10 the maps of two patches (swin2sr-small-x2, a cat's
@@ -328,7 +328,7 @@ class InspectJob:
     def _gpu_seconds(self, request: InspectRequest) -> int:
         """Seconds to ask a lent GPU for."""
         area = request.crop.width * request.crop.height
-        macs = area * multiplications(model_config(request.model))
+        macs = area * macs_per_pixel(model_config(request.model))
         runs = max(1 + request.flow, BACKWARD_COST * request.steps)
         return math.ceil(min(self._service.slot.time_limit, GPU_START + runs * macs / GPU_RATE))
 

@@ -27,7 +27,7 @@ from swin2sr.demo.queue import Job, Update, Updates
 from swin2sr.demo.service import LIMITS, Service
 from swin2sr.errors import ConfigError, ImageError, Swin2SRError
 from swin2sr.images.jpeg import advice
-from swin2sr.inference.estimate import multiplications
+from swin2sr.inference.estimate import macs_per_pixel
 from swin2sr.inference.report import Report
 
 FAMILY = "swin2sr"  # in the names of results
@@ -206,5 +206,5 @@ def gpu_seconds(service: Service, model: str, paths: Sequence[str]) -> int:
         with suppress(Swin2SRError):
             width, height = images.decode(path, limits=LIMITS).size
             area += width * height
-    macs = area * multiplications(service.models.get(model).config)
+    macs = area * macs_per_pixel(service.models.get(model).config)
     return math.ceil(min(service.slot.time_limit, GPU_START + macs / GPU_RATE))
