@@ -202,11 +202,11 @@ class Upscaler:
         if on_error not in ("raise", "skip"):
             raise ConfigError(f"on_error must be 'raise' or 'skip', got {on_error!r}.")
         if not _is_several(image):
-            return images.to_pil(self.picture(image, **options))
+            return self._last_step(image, **options)[0]
         results: list[Image.Image | None] = []
         for index, one in enumerate(image):
             try:
-                results.append(images.to_pil(self.picture(one, **options)))
+                results.append(self._last_step(one, **options)[0])
             except Swin2SRError as error:
                 message = f"Picture {index}: {error.message}"
                 # Being cancelled, or options that fit no picture, are no fault of this one.
@@ -224,10 +224,13 @@ class Upscaler:
         Returns:
             A ``Picture``; its ``notes`` are those of the report.
         """
-        for step in self.stream(image, **options):
-            if step.picture is not None:
-                return step.picture
-        raise AssertionError("stream ended without a result")
+        return self._last_step(image, **options)[1]
+
+    def _last_step(self, image: Any, **options: Unpack[Options]) -> tuple[Image.Image, Picture]:
+        *_, last = self.stream(image, **options)
+        assert last.image is not None
+        assert last.picture is not None
+        return last.image, last.picture
 
     def stream(
         self,
