@@ -222,7 +222,7 @@ def missing_entry(name: str) -> checkpoints.Entry | None:
 
 
 def is_packaged(name: str) -> bool:
-    """Whether a model comes with the package."""
+    """True for a model that comes with the package."""
     entry = checkpoints.find(name)
     return entry is not None and entry.source == "packaged"
 

@@ -153,7 +153,7 @@ class Service:
 
     @property
     def lends_gpu(self) -> bool:
-        """Whether networks run on a GPU that is there during jobs only."""
+        """True where networks run on a GPU that is there during jobs only."""
         return self._lend_gpu is not None
 
     def on_gpu(self, network: Network, seconds: Seconds) -> Network:

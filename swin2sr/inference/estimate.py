@@ -1,5 +1,6 @@
-"""Estimate of a picture's time and memory, made before the network runs.
+"""Estimate of a picture's time, MACs and memory, made before the network runs.
 
+Automatic tiles have so many MACs (multiplications with an addition) that each takes a few seconds.
 On a CPU there is no out-of-memory exception to recover from, the system kills the process: so the
 memory is compared with the need beforehand, and tiles are chosen to stay far below it.
 """

@@ -67,7 +67,7 @@ class Comparison:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every model has had its turn."""
+        """True once every model has had its turn."""
         return len(self.results) == self.requested
 
     @property

@@ -31,7 +31,7 @@ class Crop:
 
     @property
     def is_whole(self) -> bool:
-        """Whether nothing of the picture is left out."""
+        """True where nothing of the picture is left out."""
         return (self.width, self.height) == self.image_size
 
     @property
