@@ -44,6 +44,7 @@ LAYERS = (
     "config",
     "images",
     "nn",
+    "kernels",
     "checkpoints",
     "models",
     "processing",

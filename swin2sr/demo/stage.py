@@ -21,7 +21,7 @@ PACKAGE = WEIGHTS_FOLDER.parent
 ROOT = PACKAGE.parent
 FILES = ("app.py", "README.md", "LICENSE", "NOTICE", "requirements.txt")
 # Parts of the package that the page does not enter; of the weights' folder some files are added.
-LEFT_OUT = ("training", "weights", "cli", "console.py", "__main__.py", "demo/stage.py")
+LEFT_OUT = ("kernels", "training", "weights", "cli", "console.py", "__main__.py", "demo/stage.py")
 WEIGHTS_SUFFIXES = (".safetensors", ".json", ".md")
 
 

@@ -78,6 +78,16 @@ class BlockHook(Protocol):
         """See the map that comes out."""
 
 
+class Kernel(Protocol):
+    """Compiled code of a whole block, see ``swin2sr.kernels``."""
+
+    def accepts(self, tokens: Tensor) -> bool:
+        """Return whether it computes the block of this map."""
+
+    def __call__(self, tokens: Tensor) -> Tensor:
+        """(B, H, W, dim) -> (B, H, W, dim)."""
+
+
 class Block(nn.Module):
     """Transformer block: attention, MLP, norms; its two kinds differ in where the norms stand.
 
@@ -91,6 +101,7 @@ class Block(nn.Module):
         drop_path: rate of stochastic depth.
     Attributes:
         hooks: shown every map that ``run_block`` takes the block over.
+        kernel: computes the block in PyTorch's place while gradients are recorded; None as a rule.
     """
 
     def __init__(
@@ -110,6 +121,7 @@ class Block(nn.Module):
         self.norm2 = nn.LayerNorm(dim, eps=eps)
         self.drop_path = DropPath(drop_path)
         self.hooks: list[BlockHook] = []
+        self.kernel: Kernel | None = None
 
     def attention_input(self, tokens: Tensor) -> Tensor:
         """Return (..., dim) tokens as the attention sees them."""
@@ -200,8 +212,11 @@ def run_block(
     window, _ = attention.fit(height, width)
     # In training a dropped path is a whole image's.
     at_once = torch.is_grad_enabled() or need_weights or (block.training and block.drop_path.rate)
+    kernel, plain = block.kernel, head_mask is None and not need_weights
     weights = None
-    if at_once or height % window or width % window:
+    if kernel is not None and plain and torch.is_grad_enabled() and kernel.accepts(tokens):
+        tokens = kernel(tokens)
+    elif at_once or height % window or width % window:
         tokens, weights = block(tokens, lambda x: attend_map(attention, x, head_mask, need_weights))
     else:
         _run_in_strips(block, tokens, head_mask)

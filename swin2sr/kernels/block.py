@@ -1,0 +1,136 @@
+"""Window block through the kernels, as a function that PyTorch differentiates.
+
+The numbers are those of ``swin2sr.nn.blocks``: within 1e-5 in float32, and with products in
+bfloat16 closer to float32 than autocast's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+from swin2sr.kernels import library
+from swin2sr.kernels.library import ARRAYS, Library, Shape
+from swin2sr.nn.attention import MAX_LOGIT_SCALE, CosineWindowAttention
+from swin2sr.nn.blocks import Block
+from swin2sr.nn.position import ContinuousBias, TableBias
+
+
+class _WindowBlock(torch.autograd.Function):
+    """Saves the block's input only; the backward pass computes everything inside it again."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        kernels: Library,
+        shape: Shape,
+        bfloat16: bool,
+        x: Tensor,
+        *parameters: Tensor | None,
+    ) -> Tensor:
+        x = x.contiguous()
+        saved = [None if p is None else p.contiguous() for p in parameters]
+        ctx.kernels, ctx.shape, ctx.bfloat16 = kernels, shape, bfloat16
+        ctx.save_for_backward(x, *saved)
+        arrays = library.block_arrays(dict(zip(ARRAYS, saved, strict=True)))
+        return library.block_forward(kernels, shape, arrays, x, bfloat16)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
+        x, *saved = ctx.saved_tensors
+        gradients = [None if p is None else torch.empty_like(p) for p in saved]
+        x_gradient = library.block_backward(
+            ctx.kernels,
+            ctx.shape,
+            library.block_arrays(dict(zip(ARRAYS, saved, strict=True))),
+            x,
+            gradient.contiguous(),
+            library.block_arrays(dict(zip(ARRAYS, gradients, strict=True))),
+            ctx.bfloat16,
+        )
+        return None, None, None, x_gradient, *gradients
+
+
+class BlockKernel:
+    """Kernel of one block: a map goes in, the block's map comes out.
+
+    Args:
+        kernels: from ``library.load``.
+        block: one that ``attach.unsuitable`` has nothing against; its parameters are read at every
+            call.
+        bfloat16: multiply in bfloat16.
+    """
+
+    def __init__(self, kernels: Library, block: Block, bfloat16: bool) -> None:
+        self.kernels, self.block, self.bfloat16 = kernels, block, bfloat16
+
+    def accepts(self, tokens: Tensor) -> bool:
+        """Return whether the kernel computes this (B, H, W, dim) map: float32 on the CPU, whole
+        windows, and nothing that records or compiles the operations of PyTorch."""
+        if torch.compiler.is_compiling() or torch.jit.is_tracing():
+            return False
+        window = self.block.attention.window
+        return (
+            tokens.dtype == torch.float32
+            and tokens.device.type == "cpu"
+            and tokens.shape[1] % window == tokens.shape[2] % window == 0
+        )
+
+    def __call__(self, tokens: Tensor) -> Tensor:
+        """Run the block.
+
+        Args:
+            tokens: (B, H, W, dim) float32.
+        Returns:
+            The same shape.
+        """
+        block, attention, mlp = self.block, self.block.attention, self.block.mlp
+        cosine = isinstance(attention, CosineWindowAttention)
+        shape = Shape(
+            *tokens.shape,
+            attention.heads,
+            mlp.fc1.out_features,
+            attention.window,
+            attention.shift,
+            cosine,
+            block.norm1.eps,
+            attention.attend.scale,
+        )
+        with torch.autocast("cpu", enabled=False):  # tiny, and an error here is one of every token
+            qkv_bias: Tensor | None = attention.qkv.bias
+            temperature: Tensor | None = None
+            if isinstance(attention, CosineWindowAttention):
+                qkv_bias, temperature = cosine_parameters(attention)
+            position = offset_biases(attention.position)
+        result: Tensor = _WindowBlock.apply(
+            self.kernels,
+            shape,
+            self.bfloat16,
+            tokens,
+            *(attention.qkv.weight, qkv_bias, temperature, position),
+            *(attention.proj.weight, attention.proj.bias),
+            *(block.norm1.weight, block.norm1.bias, block.norm2.weight, block.norm2.bias),
+            *(mlp.fc1.weight, mlp.fc1.bias, mlp.fc2.weight, mlp.fc2.bias),
+        )  # in the order of ARRAYS
+        return result
+
+
+def cosine_parameters(attention: CosineWindowAttention) -> tuple[Tensor | None, Tensor]:
+    """Return the (3*dim,) bias of query, key and value, or None, and (heads,) temperatures."""
+    bias = None
+    if attention.q_bias is not None and attention.v_bias is not None:
+        bias = torch.cat([attention.q_bias, torch.zeros_like(attention.q_bias), attention.v_bias])
+    return bias, attention.logit_scale.clamp(max=MAX_LOGIT_SCALE).exp().flatten()
+
+
+def offset_biases(position: TableBias | ContinuousBias) -> Tensor:
+    """Return (heads, offsets): the bias of each offset once, not yet spread over pairs."""
+    if isinstance(position, TableBias):
+        return position.table.t()
+    table = position.fc2(F.relu(position.fc1(position.coordinates)))
+    return 16 * torch.sigmoid(table.t())
