@@ -26,6 +26,8 @@ from swin2sr.checkpoints import package
 from swin2sr.errors import ConfigError, JobError, OutputError, Swin2SRError
 from swin2sr.filesystem import lock_folder
 from swin2sr.inference.estimate import duration
+from swin2sr.kernels.attach import attach
+from swin2sr.kernels.build import KernelError
 from swin2sr.training import log
 from swin2sr.training.data import Pairs, compressed, find_images, read_images, split
 from swin2sr.training.distributed import Rank, init_distributed
@@ -176,9 +178,8 @@ class _Run:
         """Train up to step ``last``, or until the time is over or somebody interrupts."""
         state, recipe = self.state, self.recipe
         objective: nn.Module = Objective(state.model, recipe)
-        if recipe.compiled and state.step < last:
-            self.say("compiling the network: the first step takes a minute or more")
-            objective.compile()
+        if state.step < last:
+            self._accelerate(objective)
         learner = self.rank.data_parallel(objective, self.device)
         clock = _Clock(state.step, state.seconds, minutes)
         interrupted = stopping = False
@@ -197,6 +198,21 @@ class _Run:
             self.say(f"stopped at step {state.step} of {recipe.steps}; run again to go on")
         if interrupted:
             raise KeyboardInterrupt
+
+    def _accelerate(self, objective: nn.Module) -> None:
+        """Attach the kernels, or compile the network, as the recipe and the machine allow."""
+        recipe = self.recipe
+        if recipe.kernels and self.device.type == "cpu":
+            try:
+                used = attach(self.state.model, recipe.precision == "bfloat16")
+            except KernelError as error:
+                self.say(f"window blocks run through PyTorch, not through kernels: {error}")
+            else:
+                self.say(f"window blocks run through kernels ({used})")
+                return
+        if recipe.compiled:
+            self.say("compiling the network: the first step takes a minute or more")
+            objective.compile()
 
     def _make(self, step: int) -> Batch:
         batch = self.patches(step, self.share)

@@ -21,7 +21,7 @@ from swin2sr.training.recipes import Recipe, fine_tuning
 
 # What a run may be resumed with another value of: none of it enters the numbers but by rounding.
 FREE = frozenset(
-    {"about", "compiled", "channels_last", "checkpointing"}
+    {"about", "compiled", "kernels", "channels_last", "checkpointing"}
     | {"log_every", "validate_every", "save_every"}
 )
 
