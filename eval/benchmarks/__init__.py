@@ -1,1 +1,1 @@
-"""Speed, memory, size of networks: ``python -m eval.benchmarks.{speed,scaling,counts} --help``."""
+"""Benchmarks: ``python -m eval.benchmarks.NAME --help``; speed, scaling, counts, training."""
