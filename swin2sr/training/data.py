@@ -27,13 +27,15 @@ class Pairs:
     """Pairs of low- and high-resolution images.
 
     ``lr[i]`` is (h, w, C) uint8 and ``hr[i]`` is (h * scale, w * scale, C) uint8, with C 3 or 1.
-    At scale 1 they are the same.
+    At scale 1 they are the same. ``taught[i]`` has the shape of ``hr[i]``: what a teacher makes of
+    ``lr[i]``; empty without a teacher.
     """
 
     scale: int
     lr: tuple[np.ndarray, ...]
     hr: tuple[np.ndarray, ...]
     names: tuple[str, ...]
+    taught: tuple[np.ndarray, ...] = ()
 
     def __len__(self) -> int:
         return len(self.hr)
@@ -106,20 +108,31 @@ def downscaled(image: np.ndarray, scale: int, folder: Path | None) -> np.ndarray
     if folder is None:
         return imresize(image, 1 / scale)
     height, width, channels = image.shape
-    path = folder / f"{_cache_key(image, scale)}.lr"
-    kept = _read_entry(path, (height // scale, width // scale, channels))
+    path = folder / f"{cache_key(image, _MAKER + repr((scale, image.shape)).encode())}.lr"
+    return cached(
+        path, (height // scale, width // scale, channels), lambda: imresize(image, 1 / scale)
+    )
+
+
+def cached(path: Path, shape: tuple[int, ...], make: Callable[[], np.ndarray]) -> np.ndarray:
+    """Read an image of ``shape``, uint8, from the cache; make and keep it where it is not there.
+
+    Raises:
+        OutputError: the cache cannot be written.
+    """
+    kept = _read_entry(path, shape)
     if kept is not None:
         return kept
-    made = imresize(image, 1 / scale)
+    made = make()
     data = made.tobytes()
-    make_folder(folder)
+    make_folder(path.parent)
     write_bytes(path, hashlib.sha256(data).digest() + data)
     return made
 
 
-def _cache_key(image: np.ndarray, scale: int) -> str:
-    """Cache key of the small version of ``image`` (H, W, C) uint8, hexadecimal."""
-    what = hashlib.sha256(_MAKER + repr((scale, image.shape)).encode())
+def cache_key(image: np.ndarray, maker: bytes) -> str:
+    """Cache key of what ``maker`` makes of ``image`` (H, W, C) uint8, hexadecimal."""
+    what = hashlib.sha256(maker)
     what.update(np.ascontiguousarray(image).data)
     return what.hexdigest()
 

@@ -35,6 +35,7 @@ from swin2sr.training.losses import Objective, bfloat16_attention
 from swin2sr.training.patches import Batch, Patches, prefetch
 from swin2sr.training.recipes import Recipe
 from swin2sr.training.state import State, begin, init_from_weights, read_ema
+from swin2sr.training.teacher import teach
 from swin2sr.training.validation import baseline, validate
 
 CHECKPOINT = "checkpoint.pt"
@@ -160,6 +161,8 @@ class _Run:
         elif recipe.init:
             self.say(init_from_weights(self.state.model, recipe.init))
             self.state.reset_ema()
+        if recipe.teacher and self.state.step < recipe.steps:
+            self.patches.pairs = teach(training, recipe.teacher, self.device, cache, self.say)
         if self.rank.is_first:
             if not self.state.step:
                 checkpoint.unlink(missing_ok=True)  # a log and a checkpoint belong together

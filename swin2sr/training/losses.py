@@ -72,19 +72,27 @@ class Objective(nn.Module):
         has_aux = recipe.config.upsampler == "pixelshuffle_aux"
         self.aux_weight = recipe.aux_weight if has_aux else 0.0
         self.hf_weight = recipe.hf_weight
+        self.distill = recipe.distill if recipe.teacher else 0.0
 
-    def forward(self, lr: Tensor, hr: Tensor, clean: Tensor) -> Tensor:
+    def forward(
+        self, lr: Tensor, hr: Tensor, clean: Tensor, taught: Tensor | None = None
+    ) -> Tensor:
         """Loss of a batch.
 
         Args:
-            lr, hr, clean: see ``Batch``.
+            lr, hr, clean, taught: see ``Batch``; ``taught`` only where the recipe has a teacher.
         Returns:
             Scalar: ``pixelwise + aux_weight * l1(aux, clean) + hf_weight * high_frequency``, in
-            float32 whatever the network computes in.
+            float32 whatever the network computes in. ``distill`` of ``pixelwise`` is of the
+            difference to ``taught`` instead of ``hr``.
         """
         with torch.autocast(lr.device.type, dtype=torch.bfloat16, enabled=self.autocast):
             output = self.model(lr)
         loss = self.pixelwise(output.reconstruction, hr)
+        if self.distill:
+            assert taught is not None
+            by_teacher = self.pixelwise(output.reconstruction, taught)
+            loss = torch.lerp(loss, by_teacher, self.distill)
         if self.aux_weight:
             # The LR image before compression is HR shrunk by bicubic, with no border but its own.
             loss = loss + self.aux_weight * l1(output.aux, clean)

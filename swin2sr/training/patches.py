@@ -30,11 +30,13 @@ class Batch(NamedTuple):
         lr: (B, C, patch, patch), what the network sees.
         hr: (B, C, patch * scale, patch * scale), what it should answer.
         clean: as ``lr`` before any compression; the same tensor when there is none.
+        taught: as ``hr``, by the teacher; the same tensor when there is none.
     """
 
     lr: Tensor
     hr: Tensor
     clean: Tensor
+    taught: Tensor
 
     def pinned(self) -> Self:
         """Batch in pinned memory, which a GPU can read while the processor works on."""
@@ -123,9 +125,14 @@ class Patches:
         chosen = random.choice(len(self.pairs), size=self.batch, p=self.chances)
         # Everybody draws for all, so that everybody draws the same.
         draws = [self._draw(random, int(index)) for index in chosen]
-        lr, hr, clean = zip(*map(self._cut, draws[part]), strict=True)
-        small = _stacked(clean)
-        return Batch(small if self.quality is None else _stacked(lr), _stacked(hr), small)
+        lr, clean, hr, *taught = zip(*map(self._cut, draws[part]), strict=True)
+        small, large = _stacked(clean), _stacked(hr)
+        return Batch(
+            small if self.quality is None else _stacked(lr),
+            large,
+            small,
+            _stacked(taught[0]) if taught else large,
+        )
 
     def _draw(self, random: np.random.Generator, index: int) -> Draw:
         top, left = (int(random.integers(limit)) for limit in self.places[index])
@@ -140,17 +147,22 @@ class Patches:
             ranges = np.tile(255 * random.beta(0.5, 0.5, channels), (2, 1))  # no range at all
         return Draw(index, top * self.grid, left * self.grid, turns, mirrored, quality, ranges)
 
-    def _cut(self, draw: Draw) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _cut(self, draw: Draw) -> list[np.ndarray]:
+        """Cut a patch out: LR, LR before compression, HR, and the teacher's HR if there is one."""
+        pairs = self.pairs
+        sources = [(pairs.lr, 1), (pairs.hr, pairs.scale)]
+        if pairs.taught:
+            sources.append((pairs.taught, pairs.scale))
         pieces = []
-        for images, factor in ((self.pairs.lr, 1), (self.pairs.hr, self.pairs.scale)):
+        for images, factor in sources:
             rows = slice(draw.top * factor, (draw.top + self.patch) * factor)
             columns = slice(draw.left * factor, (draw.left + self.patch) * factor)
             piece = np.rot90(images[draw.image][rows, columns], draw.turns)
             piece = piece[:, ::-1] if draw.mirrored else piece
             pieces.append(piece if draw.ranges is None else _stretched(piece, draw.ranges))
-        clean, hr = pieces
+        clean = pieces[0]
         lr = on_plane(Jpeg(draw.quality), clean) if draw.quality else clean
-        return lr, hr, clean
+        return [lr, *pieces]
 
 
 def prefetch(

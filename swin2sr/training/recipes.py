@@ -12,7 +12,7 @@ from swin2sr.errors import ConfigError
 PRECISIONS = ("float32", "bfloat16")
 DEGRADATIONS = ("bicubic", "bicubic+jpeg", "jpeg")
 LOSSES = ("l1", "charbonnier")
-OPTIMIZERS = ("adamw", "adam")
+OPTIMIZERS = ("adamw", "adam", "muon")
 DECAYS = ("cosine", "multistep")
 JPEG_BLOCK = 8  # side in pixels
 FINETUNE = "finetune"  # the recipe whose network is given with it
@@ -43,7 +43,11 @@ class Recipe:
         lr: peak learning rate. warmup: steps of its linear rise.
         decay: after it, "cosine" (half a wave to zero) or "multistep" (times ``gamma`` from each
             of ``milestones`` on).
-        optimizer: "adamw" or "adam"; betas, weight_decay: its own.
+        optimizer: "adamw", "adam", or "muon" (of matrices; AdamW of the rest); betas of Adam;
+            weight_decay.
+        teacher: name, Hub id, folder or file of a network of the same scale whose output on the
+            training images is a second target (distillation); "" for none.
+        distill: weight of that target, from 0 to 1; the real pixels have the rest.
         clip: largest norm of the gradient; longer ones are shortened to it.
         ema: decay of the exponential moving average of the weights per step, the weights that are
             exported; it starts shorter and grows: see ``ema_decay``.
@@ -87,6 +91,8 @@ class Recipe:
     optimizer: str = "adamw"
     betas: tuple[float, float] = (0.9, 0.99)
     weight_decay: float = 0.0
+    teacher: str = ""
+    distill: float = 0.5
     clip: float = 1.0
     ema: float = 0.999
     precision: str = "float32"
@@ -113,7 +119,7 @@ class Recipe:
                 )
         if not (self.lr > 0 and self.clip > 0 and 0 <= self.ema < 1):
             raise ConfigError("lr and clip must be positive, ema within [0, 1).")
-        for field in ("recolour", "flat"):
+        for field in ("recolour", "flat", "distill"):
             if not 0 <= getattr(self, field) <= 1:
                 raise ConfigError(f"{field} is a share, from 0 to 1, not {getattr(self, field)}.")
         if min(self.aux_weight, self.hf_weight, self.weight_decay) < 0 or self.gamma <= 0:
@@ -185,6 +191,8 @@ class Recipe:
         ]
         if self.init:
             parts.append(f"begins with {self.init}")
+        if self.teacher:
+            parts.append(f"{self.distill:.0%} learnt from {self.teacher}")
         return "; ".join(parts)
 
 

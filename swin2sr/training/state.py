@@ -17,6 +17,7 @@ from swin2sr import checkpoints
 from swin2sr.errors import ConfigError, WeightsError
 from swin2sr.filesystem import write_file
 from swin2sr.models import RestorationModel, restoration_model
+from swin2sr.training.optimizers import Optimizer, make_optimizer
 from swin2sr.training.recipes import Recipe, fine_tuning
 
 # What a run may be resumed with another value of: none of it enters the numbers but by rounding.
@@ -40,7 +41,7 @@ class State:
 
     model: RestorationModel
     ema: RestorationModel
-    optimizer: torch.optim.Optimizer
+    optimizer: Optimizer
     images: str = ""
     step: int = 0
     seconds: float = 0.0
@@ -112,15 +113,8 @@ def begin(recipe: Recipe, device: torch.device, images: str = "") -> State:
     if recipe.checkpointing:
         model.gradient_checkpointing_enable()
     ema = copy.deepcopy(model).eval().requires_grad_(False)
-    kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
-    optimizer = kind(
-        model.parameters(),
-        lr=recipe.lr,
-        betas=recipe.betas,
-        weight_decay=recipe.weight_decay,
-        fused=True,
-    )
-    return State(model.train(), ema, optimizer, images)
+    model.train()
+    return State(model, ema, make_optimizer(model, recipe), images)
 
 
 def init_from_weights(model: nn.Module, source: str) -> str:

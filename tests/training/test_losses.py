@@ -92,6 +92,18 @@ def test_the_objective_adds_what_the_recipe_weighs(compressed_recipe: Recipe) ->
     torch.testing.assert_close(plain(lr, hr, clean), charbonnier(output.reconstruction, hr))
 
 
+def test_a_teacher_has_its_share_of_the_loss(compressed_recipe: Recipe) -> None:
+    lr, hr, clean = batch(compressed_recipe)
+    taught = hr.flip(0)
+    weights = {"aux_weight": 0.0, "hf_weight": 0.0}
+    whole = objective(compressed_recipe, teacher="some", distill=0.25, **weights)
+    output = whole.model(lr).reconstruction
+    expected = 0.75 * l1(output, hr) + 0.25 * l1(output, taught)
+    torch.testing.assert_close(whole(lr, hr, clean, taught), expected)
+    alone = objective(compressed_recipe, distill=0.25, **weights)
+    torch.testing.assert_close(alone(lr, hr, clean, taught), l1(output, hr))
+
+
 def test_heads_without_an_auxiliary_image_have_no_loss_for_it(recipe: Recipe) -> None:
     calm = recipe.config.replace(drop_path_rate=0.0, hidden_dropout_prob=0.0)
     whole = objective(replace(recipe, config=calm), aux_weight=5.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -36,10 +37,11 @@ def to_bytes(patch: torch.Tensor) -> np.ndarray:
 def test_lr_and_hr_patches_stay_aligned_through_flips_and_turns() -> None:
     patches = Patches(repeated(), patch=5, batch=3, seed=0)
     for step in range(20):
-        lr, hr, clean = patches(step)
+        lr, hr, clean, taught = patches(step)
         assert lr.shape == (3, 3, 5, 5)
         assert hr.shape == (3, 3, 10, 10)
         assert clean is lr
+        assert taught is hr
         enlarged = lr.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
         assert (enlarged == hr).all()
 
@@ -48,12 +50,20 @@ def test_lr_and_hr_patches_stay_aligned_through_flips_and_turns() -> None:
 def test_shrinking_an_hr_patch_gives_its_lr_patch(scale: int) -> None:
     image = noise(96, 128)
     pairs = Pairs(scale, (imresize(image, 1 / scale),), (image,), ("one",))
-    lr, hr, _ = Patches(pairs, patch=16, batch=8, seed=0)(0)
+    lr, hr, *_ = Patches(pairs, patch=16, batch=8, seed=0)(0)
     for low, high in zip(lr, hr, strict=True):
         small = imresize(to_bytes(high), 1 / scale)
         inside = (slice(2, -2),) * 2  # the patch's own border was no border in the image
         # Rounding after each of two passes comes in another order for a turned patch.
         assert np.abs(small[inside].astype(int) - to_bytes(low)[inside]).max() <= 2
+
+
+def test_what_a_teacher_made_is_cut_where_hr_is() -> None:
+    pairs = repeated()
+    taught = replace(pairs, taught=tuple(255 - image for image in pairs.hr))
+    batch = Patches(taught, patch=5, batch=6, seed=0)(0)
+    torch.testing.assert_close(batch.taught, 1 - batch.hr)
+    assert batch.hr.std() > 0.01
 
 
 def test_a_step_always_gets_the_same_patches_and_others_get_others() -> None:
