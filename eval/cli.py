@@ -70,7 +70,8 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         default=(),
         dest="degradations",
         metavar="NAME",
-        help="bicubic, jpegQ, bicubic+jpegQ, jpegQ@444 [bicubic; at x1 jpeg10 20 30 40]",
+        help="bicubic, jpegQ, bicubic+jpegQ, jpegQ@444, realworld-light, -mid or -heavy "
+        "[bicubic; at x1 jpeg10 20 30 40]",
     )
     add("--out", type=Path, help="folder for the results [print them only]")
     add("--fetch", action="store_true", help="download sets that are not in the folder")

@@ -11,7 +11,7 @@ from eval.run.plan import set_key
 from eval.run.protocol import METRICS, lr_source
 from eval.run.rows import DECIMALS, Row, TableCell, number
 from eval.sets.datasets import KNOWN
-from eval.sets.degradations import Degradation
+from eval.sets.degradations import REALWORLD, Degradation
 from swin2sr.filesystem import write_bytes
 
 MEANS = "means.csv"
@@ -68,7 +68,9 @@ def set_order(name: str) -> tuple[int, str]:
 
 
 def degradation_order(name: str) -> tuple[bool, int, str]:
-    """Sort key of a degradation: bicubic first, then by quality of JPEG."""
+    """Sort key of a degradation: bicubic, then by quality of JPEG or by real-world damage."""
+    if name in REALWORLD:
+        return (True, list(REALWORLD).index(name), name)
     jpeg = Degradation.parse(name).jpeg
     return ("jpeg" in name, jpeg.quality if jpeg else 0, name)
 

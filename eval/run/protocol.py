@@ -120,7 +120,7 @@ class Protocol:
 
         Args:
             scale: of the task. padding: "official", "minimal" or "none".
-            lr: where inputs come from: "matlab", "imresize", "files" or "none".
+            lr: where inputs come from: "matlab", "imresize", "files", "realworld" or "none".
         """
         parts = ["Y:bt601", f"crop:{scale if scale > 1 else 0}", f"pad:{padding}", f"lr:{lr}"]
         parts += ["uint8", f"grey:{self.grey_at(scale)}"]
@@ -145,10 +145,10 @@ def lr_source(origins: set[str]) -> str:
         origins: of ``Pair.lr_origin``.
     Returns:
         "matlab": files, each equal to MATLAB's bicubic; "imresize": made here; "files": others;
-        "none": no LR images.
+        "realworld": damaged here; "none": no LR images.
     """
-    if origins <= {"none"}:
-        return "none"
+    if origins in ({"none"}, {"realworld"}):
+        return min(origins)
     if origins <= {"made"}:
         return "imresize"
     return "matlab" if origins <= {"mirror", "edge"} else "files"

@@ -298,7 +298,7 @@ class _Session:
         return Row(
             cell=cell,
             image=task.item.name,
-            lr=pair.lr_origin,
+            lr="realworld" if degradation.realworld else pair.lr_origin,
             width=width,
             height=height,
             scores=rounded(done.scores),

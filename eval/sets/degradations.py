@@ -3,43 +3,53 @@
 from __future__ import annotations
 
 import re
+import zlib
 from dataclasses import dataclass
 
 import numpy as np
 
 from swin2sr.errors import ConfigError
 from swin2sr.images.degradations import Bicubic, Jpeg
+from swin2sr.images.realworld import RealWorld
 
 BICUBIC = "bicubic"
 PAPERS_QUALITIES = (10, 20, 30, 40)
+REALWORLD = {"realworld-light": 0.25, "realworld-mid": 0.5, "realworld-heavy": 1.0}  # strengths
 _FORM = re.compile(r"(?:(bicubic)(?:\+(?=jpeg)|$))?(?:jpeg(\d+)(?:@(\d{3}))?)?")
 
 
 @dataclass(frozen=True)
 class Degradation:
-    """Degradation: bicubic downscale, JPEG, or the one and then the other.
+    """Degradation: bicubic downscale, JPEG, the one and then the other, or real-world damage.
 
     Args:
         shrinks: whether the image is made smaller by the scale of the task.
         jpeg: the compression, or None.
+        realworld: one of ``REALWORLD`` in place of both, or None. The content of an image is its
+            seed, so that everybody damages it alike.
     """
 
     shrinks: bool
     jpeg: Jpeg | None
+    realworld: str | None = None
 
     @classmethod
     def parse(cls, name: str) -> Degradation:
         """Read a name: "bicubic", "jpeg10", "bicubic+jpeg10", "jpeg10@444" (colour sampling).
 
+        Names of ``REALWORLD`` are read, too.
+
         Raises:
             ConfigError: another name, or a quality or sampling that is not offered.
         """
+        if name in REALWORLD:
+            return cls(True, None, name)
         match = _FORM.fullmatch(name)
         if match is None or not name:
             raise ConfigError(
                 f"Unknown degradation {name!r}.",
                 remedy="Choose bicubic, bicubic+jpegQ or jpegQ (Q from 1 to 100), "
-                "with @444, @422 or @420 for the colours.",
+                f"with @444, @422 or @420 for the colours, or {', '.join(REALWORLD)}.",
             )
         shrinks, quality, sampling = match.groups()
         jpeg = None
@@ -50,6 +60,8 @@ class Degradation:
     @property
     def name(self) -> str:
         """Name that ``parse`` reads; the encoders' default sampling is not in it."""
+        if self.realworld:
+            return self.realworld
         parts = [BICUBIC] if self.shrinks else []
         if self.jpeg is not None:
             sampling = self.jpeg.subsampling.replace(":", "")
@@ -73,6 +85,11 @@ class Degradation:
         Raises:
             ShapeError: an image smaller than the scale.
         """
+        if self.realworld:
+            height, width = (side - side % scale for side in hr.shape[:2])
+            hr = np.ascontiguousarray(hr[:height, :width])
+            damage = RealWorld(scale, REALWORLD[self.realworld], seed=zlib.crc32(hr))
+            return damage(hr), hr
         small = hr
         if self.shrinks:
             small = Bicubic(scale)(hr) if lr is None else lr

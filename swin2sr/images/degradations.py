@@ -41,7 +41,7 @@ class Bicubic:
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """(H, W, 3) or (H, W) uint8 -> (H // scale, W // scale, ...) uint8."""
-        _check(image)
+        check_image(image)
         height, width = (side - side % self.scale for side in image.shape[:2])
         if min(height, width) < 1:
             raise ShapeError(f"{image.shape[:2]} pixels cannot be shrunk by {self.scale}.")
@@ -70,7 +70,7 @@ class Jpeg:
 
     def encode(self, image: np.ndarray) -> bytes:
         """The JPEG file of an (H, W, 3) or (H, W) uint8 image."""
-        _check(image)
+        check_image(image)
         file = io.BytesIO()
         subsampling = SUBSAMPLINGS[self.subsampling]
         Image.fromarray(image).save(file, "JPEG", quality=self.quality, subsampling=subsampling)
@@ -90,13 +90,18 @@ class Chain:
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """(H, W, 3) or (H, W) uint8 -> the damaged image, uint8."""
-        _check(image)
+        check_image(image)
         for step in self.steps:
             image = step(image)
         return image
 
 
-def _check(image: np.ndarray) -> None:
+def check_image(image: np.ndarray) -> None:
+    """Refuse what is no (H, W, 3) or (H, W) uint8 array.
+
+    Raises:
+        KindError: not uint8. ShapeError: another shape.
+    """
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
         kind = getattr(image, "dtype", type(image).__name__)
         raise KindError(f"Degradations take uint8 arrays, not {kind}.")

@@ -14,6 +14,7 @@ from swin2sr.errors import ConfigError, ImageError
 from swin2sr.filesystem import make_folder, write_bytes
 from swin2sr.images.colour import full_range_luma
 from swin2sr.images.degradations import Jpeg
+from swin2sr.images.realworld import RealWorld
 from swin2sr.images.resize import imresize
 
 SUFFIXES = (".png", ".webp", ".bmp", ".tif", ".tiff", ".jpg", ".jpeg")
@@ -200,6 +201,19 @@ def compressed(pairs: Pairs, quality: tuple[int, int]) -> Pairs:
     random = np.random.default_rng(VALIDATION_SEED)
     qualities = random.integers(quality[0], quality[1], size=len(pairs), endpoint=True)
     lr = [on_plane(Jpeg(int(q)), image) for q, image in zip(qualities, pairs.lr, strict=True)]
+    return Pairs(pairs.scale, tuple(lr), pairs.hr, pairs.names)
+
+
+def damaged(pairs: Pairs) -> Pairs:
+    """Damage the HR images of pairs as the real world does, instead of only making them small.
+
+    Args:
+        pairs: images to validate on; strengths are spread evenly over them, by their place alone.
+    """
+    lr = [
+        on_plane(RealWorld(pairs.scale, (place + 0.5) / len(pairs), VALIDATION_SEED + place), image)
+        for place, image in enumerate(pairs.hr)
+    ]
     return Pairs(pairs.scale, tuple(lr), pairs.hr, pairs.names)
 
 

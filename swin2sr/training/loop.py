@@ -29,7 +29,7 @@ from swin2sr.inference.estimate import duration
 from swin2sr.kernels.attach import attach
 from swin2sr.kernels.build import KernelError
 from swin2sr.training import log
-from swin2sr.training.data import Pairs, compressed, find_images, read_images, split
+from swin2sr.training.data import Pairs, compressed, damaged, find_images, read_images, split
 from swin2sr.training.distributed import Rank, init_distributed
 from swin2sr.training.losses import Objective, bfloat16_attention
 from swin2sr.training.patches import Batch, Patches, prefetch
@@ -141,6 +141,8 @@ class _Run:
             data, config.upscale, channels=config.num_channels, cache=cache, paths=paths
         )
         training, self.held_out = split(pairs, min(recipe.held_out, len(pairs) // 4))
+        if recipe.degradation == "realworld":
+            self.held_out = damaged(self.held_out)
         if recipe.jpeg is not None:
             self.held_out = compressed(self.held_out, recipe.jpeg)
         self.patches = Patches(
@@ -151,6 +153,7 @@ class _Run:
             recipe.jpeg,
             recipe.recolour,
             recipe.flat,
+            recipe.degradation == "realworld",
         )
         self.state = begin(recipe, self.device, pairs.digest())
         self.say(f"{len(training)} images, and {len(self.held_out)} for validation")

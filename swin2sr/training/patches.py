@@ -17,6 +17,7 @@ from torch import Tensor
 
 from swin2sr.errors import ConfigError
 from swin2sr.images.degradations import Jpeg
+from swin2sr.images.realworld import RealWorld
 from swin2sr.training.data import Pairs, on_plane
 from swin2sr.training.recipes import JPEG_BLOCK
 
@@ -54,6 +55,7 @@ class Draw(NamedTuple):
         image: its number. top, left: in LR pixels. turns: quarter turns. mirrored: 0 or 1.
         quality: of the JPEG compression; 0 for none.
         ranges: (2, C), what 0 and 255 of each channel become; None for the colours as they are.
+        damage: what makes LR of HR, of any strength; None for bicubic.
     """
 
     image: int
@@ -63,6 +65,7 @@ class Draw(NamedTuple):
     mirrored: int
     quality: int
     ranges: np.ndarray | None
+    damage: RealWorld | None
 
 
 class Patches:
@@ -84,6 +87,7 @@ class Patches:
         quality: lowest and highest of the JPEG compression of LR; None for none.
         recolour: share of the patches that get other colours.
         flat: share of the patches that become one colour.
+        realworld: damage HR patches at random instead of taking those of the small images.
     Raises:
         ConfigError: an image is smaller than the patch.
     """
@@ -97,10 +101,11 @@ class Patches:
         quality: tuple[int, int] | None = None,
         recolour: float = 0.0,
         flat: float = 0.0,
+        realworld: bool = False,
     ) -> None:
         self.pairs, self.patch, self.batch = pairs, patch, batch
         self.seed, self.quality = seed, quality
-        self.recolour, self.flat = recolour, flat
+        self.recolour, self.flat, self.realworld = recolour, flat, realworld
         self.grid = 1 if quality is None else JPEG_BLOCK
         sides = np.array([image.shape[:2] for image in pairs.lr]).reshape(-1, 2)
         small = [n for n, side in zip(pairs.names, sides, strict=True) if side.min() < patch]
@@ -145,7 +150,12 @@ class Patches:
         if self.flat and random.random() < self.flat:
             channels = self.pairs.hr[index].shape[2]
             ranges = np.tile(255 * random.beta(0.5, 0.5, channels), (2, 1))  # no range at all
-        return Draw(index, top * self.grid, left * self.grid, turns, mirrored, quality, ranges)
+        damage = None
+        if self.realworld:
+            seed = int(random.integers(2**32))
+            damage = RealWorld(self.pairs.scale, random.random(), seed)
+        top, left = top * self.grid, left * self.grid
+        return Draw(index, top, left, turns, mirrored, quality, ranges, damage)
 
     def _cut(self, draw: Draw) -> list[np.ndarray]:
         """Cut a patch out: LR, LR before compression, HR, and the teacher's HR if there is one."""
@@ -160,6 +170,8 @@ class Patches:
             piece = np.rot90(images[draw.image][rows, columns], draw.turns)
             piece = piece[:, ::-1] if draw.mirrored else piece
             pieces.append(piece if draw.ranges is None else _stretched(piece, draw.ranges))
+        if draw.damage is not None:
+            pieces[0] = on_plane(draw.damage, pieces[1])
         clean = pieces[0]
         lr = on_plane(Jpeg(draw.quality), clean) if draw.quality else clean
         return [lr, *pieces]

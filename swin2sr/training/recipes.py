@@ -10,7 +10,7 @@ from swin2sr.config import RestorationConfig, Swin2SRConfig, SwinIRConfig
 from swin2sr.errors import ConfigError
 
 PRECISIONS = ("float32", "bfloat16")
-DEGRADATIONS = ("bicubic", "bicubic+jpeg", "jpeg")
+DEGRADATIONS = ("bicubic", "bicubic+jpeg", "jpeg", "realworld")
 LOSSES = ("l1", "charbonnier")
 OPTIMIZERS = ("adamw", "adam", "muon")
 DECAYS = ("cosine", "multistep")
@@ -29,8 +29,9 @@ class Recipe:
         about: one line for people.
         patch: side of the LR patches in pixels; for JPEG a multiple of 8. batch: patches a step,
             over all processes.
-        degradation: how LR is made of HR: "bicubic", "bicubic+jpeg" (shrunk, then compressed) or
-            "jpeg" (compressed; for networks of scale 1).
+        degradation: how LR is made of HR: "bicubic", "bicubic+jpeg" (shrunk, then compressed),
+            "jpeg" (compressed; for networks of scale 1) or "realworld" (blurred, shrunk, noisy and
+            compressed at random: see ``images.realworld``).
         quality: lowest and highest JPEG quality, every whole number between equally likely.
         recolour: share of the patches whose channels are each stretched to a range drawn anew, so
             that colours which photographs lack, such as those of drawings, are not strange.
@@ -133,7 +134,7 @@ class Recipe:
     def _check_data(self) -> None:
         config = self.config
         if (config.upscale == 1) != (self.degradation == "jpeg"):
-            right = "jpeg" if config.upscale == 1 else "bicubic or bicubic+jpeg"
+            right = "jpeg" if config.upscale == 1 else "bicubic, bicubic+jpeg or realworld"
             raise ConfigError(
                 f"A network of scale {config.upscale} is trained with degradation {right}, "
                 f"not {self.degradation!r}."
@@ -301,6 +302,18 @@ RECIPES: tuple[Recipe, ...] = (
         degradation="jpeg",
         recolour=0.1,
         init="swin2sr-small-x2",
+    ),
+    _small(
+        "swin2sr-small-realworld-x4",
+        Swin2SRConfig(**_X4),
+        "photographs as they are found, blurred, noisy and compressed; four times the size",
+        steps=30000,
+        patch=48,
+        batch=4,
+        lr=6e-4,
+        degradation="realworld",
+        recolour=0.05,
+        init="swin2sr-small-x4",
     ),
     _tiny("tiny-swin2sr-x2", Swin2SRConfig(**_TINY), "a minute on any processor, to learn from"),
     _tiny("tiny-swinir-x2", SwinIRConfig(**_TINY), "the same, of the first generation"),

@@ -7,7 +7,7 @@ import pytest
 
 from eval.run.protocol import Protocol, headline, lr_source
 from eval.sets.datasets import Pair
-from eval.sets.degradations import Degradation, usual
+from eval.sets.degradations import REALWORLD, Degradation, usual
 from swin2sr import metrics
 from swin2sr.errors import ConfigError, ShapeError
 from swin2sr.images.degradations import Jpeg
@@ -19,7 +19,11 @@ JPEG = Degradation.parse("jpeg10")
 
 
 @pytest.mark.parametrize(
-    "name", ["bicubic", "jpeg10", "jpeg100", "bicubic+jpeg40", "jpeg10@444", "bicubic+jpeg7@422"]
+    "name",
+    [
+        *("bicubic", "jpeg10", "jpeg100", "bicubic+jpeg40", "jpeg10@444", "bicubic+jpeg7@422"),
+        *REALWORLD,
+    ],
 )
 def test_a_degradation_is_read_back_from_its_name(name: str) -> None:
     assert Degradation.parse(name).name == name
@@ -54,6 +58,24 @@ def test_inputs_are_bicubic_then_jpeg_of_the_cropped_original() -> None:
     lr, cropped = Protocol().images(pair, 2, Degradation.parse("bicubic+jpeg30"))
     assert np.array_equal(cropped, hr[:46, :52])
     assert np.array_equal(lr, Jpeg(30)(imresize(hr[:46, :52], 0.5)))
+
+
+def test_real_world_inputs_depend_on_the_original_alone() -> None:
+    hr = smooth(0)[:47, :53]
+    errors = []
+    for name in REALWORLD:
+        degradation = Degradation.parse(name)
+        assert degradation.suits(4)
+        assert not degradation.suits(1)
+        lr, cropped = Protocol().images(Pair(hr, hr[:11, :13], "mirror"), 4, degradation)
+        again, _ = Protocol().images(Pair(hr[:44, :52].copy(), None, "made"), 4, degradation)
+        assert np.array_equal(lr, again)
+        assert np.array_equal(cropped, hr[:44, :52])
+        errors.append(np.abs(lr.astype(float) - imresize(cropped, 0.25)).mean())
+        assert lr.shape == (11, 13, 3)
+    assert errors[0] < errors[-1]
+    other, _ = Protocol().images(Pair(hr[::-1], None, "made"), 4, degradation)
+    assert not np.array_equal(other[::-1], lr)
 
 
 def test_small_images_from_files_are_taken_as_they_are() -> None:

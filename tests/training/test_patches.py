@@ -246,3 +246,14 @@ def test_no_thread_is_left_when_the_batches_are_not_used_up() -> None:
     assert threading.active_count() > before
     batches.close()
     assert threading.active_count() == before
+
+
+def test_real_world_patches_are_damaged_hr_patches() -> None:
+    image = noise(96, 128)
+    pairs = Pairs(4, (imresize(image, 0.25),), (image,), ("one",))
+    clean, damaged = (Patches(pairs, 16, 8, 0, realworld=flag)(0) for flag in (False, True))
+    assert damaged.lr.shape == (8, 3, 16, 16)
+    assert damaged.clean is damaged.lr
+    errors = (clean.lr - damaged.lr).abs().mean((1, 2, 3))
+    assert errors.min() > 0.001
+    assert errors.max() > 1.5 * errors.min()  # of every strength
