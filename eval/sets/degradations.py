@@ -88,7 +88,7 @@ class Degradation:
         if self.realworld:
             height, width = (side - side % scale for side in hr.shape[:2])
             hr = np.ascontiguousarray(hr[:height, :width])
-            damage = RealWorld(scale, REALWORLD[self.realworld], seed=zlib.crc32(hr))
+            damage = RealWorld(scale, REALWORLD[self.realworld], seed=zlib.crc32(hr.tobytes()))
             return damage(hr), hr
         small = hr
         if self.shrinks:
