@@ -144,12 +144,8 @@ def recipe_lines() -> list[str]:
 
 
 def override(recipe: Recipe, changes: Mapping[str, str]) -> Recipe:
-    """Override values of a recipe, given as words: ``{"batch": "32", "compiled": "no"}``.
+    """Override values of a recipe, given as words: ``{"batch": "32", "betas": "0.9,0.99"}``.
 
-    Args:
-        recipe: what to change.
-        changes: fields of ``Recipe`` and their values in words: numbers, names, yes or no; several
-            numbers with commas between.
     Raises:
         ConfigError: a field that cannot be set, or a value that cannot be used.
     """

@@ -98,11 +98,8 @@ def downscaled(image: np.ndarray, scale: int, folder: Path | None) -> np.ndarray
     content, so that a damaged one is noticed and made again.
 
     Args:
-        image: (H, W, C) uint8, H and W multiples of ``scale``.
-        scale: whole factor, at least 2.
+        image: (H, W, C) uint8, H and W multiples of ``scale``, which is at least 2.
         folder: of the cache, made when absent; None keeps nothing.
-    Returns:
-        (H // scale, W // scale, C) uint8.
     Raises:
         OutputError: the cache cannot be written.
     """
@@ -151,12 +148,8 @@ def _read_entry(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
 
 
 def find_images(folder: Path, without: Path | None = None) -> list[Path]:
-    """Find every image file below a folder, by suffix, in the order of the relative paths.
-
-    Args:
-        folder: where to look; hidden files are left out.
-        without: not looked into where it lies inside, such as the folder of the run itself.
-    """
+    """Find the image files below a folder, by suffix, in the order of the relative paths; hidden
+    ones, and those in the folder ``without``, such as that of the run itself, are left out."""
     skipped = None if without is None else without.resolve()
     if skipped is not None and folder.resolve() not in skipped.parents:
         skipped = None
@@ -192,12 +185,8 @@ def split(pairs: Pairs, held_out: int, side: int = 256) -> tuple[Pairs, Pairs]:
 
 
 def compressed(pairs: Pairs, quality: tuple[int, int]) -> Pairs:
-    """Compress the LR images of pairs as JPEG, each at a quality of its own.
-
-    Args:
-        pairs: images to validate on.
-        quality: lowest and highest; which image gets which depends on its place alone.
-    """
+    """Compress the LR images of pairs as JPEG, each at a quality of its own between a lowest and a
+    highest; which image gets which depends on its place alone."""
     random = np.random.default_rng(VALIDATION_SEED)
     qualities = random.integers(quality[0], quality[1], size=len(pairs), endpoint=True)
     lr = [on_plane(Jpeg(int(q)), image) for q, image in zip(qualities, pairs.lr, strict=True)]
@@ -248,12 +237,11 @@ def _take(pairs: Pairs, indices: Sequence[int]) -> Pairs:
 def _centres(pairs: Pairs, side: int) -> Pairs:
     """Central crop of each pair, aligned to the LR grid."""
     small = max(1, side // pairs.scale)
-    lr: list[np.ndarray] = []
-    hr: list[np.ndarray] = []
-    for low, high in zip(pairs.lr, pairs.hr, strict=True):
-        top, left = (max(0, (length - small) // 2) for length in low.shape[:2])
-        lr.append(low[top : top + small, left : left + small])
-        area = slice(top * pairs.scale, (top + small) * pairs.scale)
-        across = slice(left * pairs.scale, (left + small) * pairs.scale)
-        hr.append(high[area, across])
+
+    def centre(image: np.ndarray, scale: int) -> np.ndarray:
+        starts = (max(0, (length // scale - small) // 2) for length in image.shape[:2])
+        rows, columns = (slice(start * scale, (start + small) * scale) for start in starts)
+        return image[rows, columns]
+
+    lr, hr = (centre(low, 1) for low in pairs.lr), (centre(high, pairs.scale) for high in pairs.hr)
     return Pairs(pairs.scale, tuple(lr), tuple(hr), pairs.names)

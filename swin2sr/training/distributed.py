@@ -48,10 +48,8 @@ class Rank:
         return self.rank == 0
 
     def device(self, wanted: str | torch.device) -> torch.device:
-        """Device of this process; on a machine with GPUs each takes one of its own.
+        """Device of this process, as ``pick_device``; with GPUs each process takes one of its own.
 
-        Args:
-            wanted: as for ``pick_device``.
         Raises:
             ConfigError: a device that is not here, or fewer GPUs than processes.
         """
@@ -122,24 +120,20 @@ class Rank:
         Raises:
             Swin2SRError: of the lowest rank that had one.
         """
-        error: Swin2SRError | None = None
-        result: Result | None = None
+        facts = None
         try:
             result = work()
-        except Swin2SRError as raised:
-            error = raised
-        facts = None
-        if error is not None:
+        except Swin2SRError as error:
             facts = (error.message, error.code, error.remedy, error.exit_code)
+            self.gather(facts)
+            raise
         first = next((one for one in self.gather(facts) if one is not None), None)
-        if error is not None:
-            raise error
         if first is not None:
             message, code, remedy, exit_code = first
             failure = Swin2SRError(message, code=code, remedy=remedy)
             failure.exit_code = exit_code
             raise failure
-        return result  # type: ignore[return-value]
+        return result
 
 
 @contextmanager

@@ -8,7 +8,6 @@ weights, their EMA, the optimiser and the unfinished row of the log.
 from __future__ import annotations
 
 import math
-import shutil
 import signal
 import threading
 import time
@@ -23,8 +22,8 @@ import torch
 from torch import nn
 
 from swin2sr.checkpoints import package
-from swin2sr.errors import ConfigError, JobError, OutputError, Swin2SRError
-from swin2sr.filesystem import lock_folder
+from swin2sr.errors import ConfigError, JobError, Swin2SRError
+from swin2sr.filesystem import lock_folder, make_folder, write_bytes
 from swin2sr.inference.estimate import duration
 from swin2sr.kernels.attach import attach
 from swin2sr.kernels.build import KernelError
@@ -34,7 +33,7 @@ from swin2sr.training.distributed import Rank, init_distributed
 from swin2sr.training.losses import Objective, bfloat16_attention
 from swin2sr.training.patches import Batch, Patches, prefetch
 from swin2sr.training.recipes import Recipe
-from swin2sr.training.state import State, begin, init_from_weights, read_ema
+from swin2sr.training.state import State, begin, init_from_weights, read
 from swin2sr.training.teacher import teach
 from swin2sr.training.validation import baseline, validate
 
@@ -55,7 +54,7 @@ class Result:
 
 
 def _silent(line: str) -> None:
-    """Say nothing."""
+    pass
 
 
 def train(
@@ -119,13 +118,7 @@ class _Run:
     held_out: Pairs
 
     def __init__(
-        self,
-        recipe: Recipe,
-        out: Path,
-        rank: Rank,
-        device: torch.device,
-        say: Say,
-        progress: Say,
+        self, recipe: Recipe, out: Path, rank: Rank, device: torch.device, say: Say, progress: Say
     ) -> None:
         self.recipe, self.out, self.rank, self.device = recipe, out, rank, device
         self.say, self.progress = say, progress
@@ -225,14 +218,7 @@ class _Run:
         return batch.pinned() if self.device.type == "cuda" else batch
 
     def _update(self, learner: nn.Module, batch: Batch, flags: list[bool]) -> list[bool]:
-        """Update the weights by one step: loss, gradient, optimiser, EMA.
-
-        Args:
-            learner: gives the loss of a batch. batch: this process's part.
-            flags: reasons of this process to stop after the step.
-        Returns:
-            For each flag, whether any process has set it: all of them act alike.
-        """
+        """Update the weights by one step; return which ``flags`` any process has set."""
         state, recipe = self.state, self.recipe
         # What drops out depends on the step alone too, so no random state has to be kept.
         torch.manual_seed(_seed(recipe.seed, state.step, self.rank.rank))
@@ -379,16 +365,13 @@ def export(recipe: Recipe, checkpoint: Path, folder: Path, **facts: str) -> Path
     Returns:
         The path of ``<recipe name>.safetensors``; a ``.json`` and a ``.csv`` lie beside it.
     Raises:
-        As ``read_ema``; OutputError: ``folder`` cannot be written.
+        WeightsError: the checkpoint is unreadable. ConfigError: it is another recipe's.
+        OutputError: ``folder`` cannot be written.
     """
-    weights, _, _ = read_ema(checkpoint, recipe)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        path = package(weights, recipe.config, recipe.name, folder, **facts)
-        if (checkpoint.parent / log.LOG).is_file():
-            shutil.copyfile(checkpoint.parent / log.LOG, path.with_suffix(".csv"))
-    except OSError as error:
-        if isinstance(error, OutputError):
-            raise
-        raise OutputError(f"Cannot write to {str(folder)!r}: {error}.") from error
+    weights = read(checkpoint, recipe)["average"]
+    make_folder(folder)
+    path = package(weights, recipe.config, recipe.name, folder, **facts)
+    rows = checkpoint.parent / log.LOG
+    if rows.is_file():
+        write_bytes(path.with_suffix(".csv"), rows.read_bytes())
     return path

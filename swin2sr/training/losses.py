@@ -57,12 +57,7 @@ PIXELWISE = {"l1": l1, "charbonnier": charbonnier}
 
 
 class Objective(nn.Module):
-    """Objective of a recipe: a network and its losses in one module, patches in, loss out.
-
-    Args:
-        model: a restoration network.
-        recipe: says which losses, and in which precision the network computes.
-    """
+    """Objective of a recipe: a network and its losses in one module, patches in, loss out."""
 
     def __init__(self, model: nn.Module, recipe: Recipe) -> None:
         super().__init__()

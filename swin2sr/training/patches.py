@@ -120,12 +120,7 @@ class Patches:
         self.chances = self.places.prod(1) / self.places.prod(1).sum()
 
     def __call__(self, step: int, part: slice = _WHOLE) -> Batch:
-        """Cut the patches of a step, or a part of them.
-
-        Args:
-            step: 0-based.
-            part: which of the batch; the same patches as in the whole.
-        """
+        """Cut the patches of a step (0-based), or a part of them: the same as in the whole."""
         random = np.random.default_rng((self.seed, step))
         chosen = random.choice(len(self.pairs), size=self.batch, p=self.chances)
         # Everybody draws for all, so that everybody draws the same.
@@ -180,13 +175,8 @@ class Patches:
 def prefetch(
     make: Callable[[int], Batch], steps: Iterable[int], depth: int = 2
 ) -> Generator[Batch, None, None]:
-    """Prefetch batches in order, made by threads while the ones before are used.
-
-    Args:
-        make: gives the batch of a step, wherever and whenever it is called.
-        steps: which, in order.
-        depth: how many are made before they are asked for, each by a thread of its own.
-    """
+    """Prefetch the batches that ``make`` gives of ``steps``, in order: ``depth`` of them are made
+    while the ones before are used, each by a thread of its own."""
     waiting: deque[Future[Batch]] = deque()
     pool = ThreadPoolExecutor(depth, thread_name_prefix="patches")
     try:

@@ -160,7 +160,7 @@ class Recipe:
         return self.quality if "jpeg" in self.degradation else None
 
     def learning_rate(self, step: int) -> float:
-        """Learning rate of update ``step`` (0-based)."""
+        """LR schedule: learning rate of update ``step`` (0-based), warm-up and decay."""
         if step < self.warmup:
             return self.lr * (step + 1) / self.warmup
         if self.decay == "multistep":

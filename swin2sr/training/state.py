@@ -25,6 +25,7 @@ FREE = frozenset(
     {"about", "compiled", "kernels", "channels_last", "checkpointing"}
     | {"log_every", "validate_every", "save_every"}
 )
+_PROGRESS = ("step", "seconds", "loss_sum", "loss_count", "val_psnr")  # numbers of the state
 
 
 @dataclass
@@ -73,14 +74,10 @@ class State:
         values = {
             "recipe": recipe.to_dict(),
             "images": self.images,
-            "step": self.step,
-            "seconds": self.seconds,
-            "loss_sum": self.loss_sum,
-            "loss_count": self.loss_count,
-            "val_psnr": self.val_psnr,
             "model": self.model.state_dict(),
             "average": self.ema.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            **{name: getattr(self, name) for name in _PROGRESS},
         }
         write_file(path, lambda file: torch.save(values, file))
 
@@ -99,9 +96,8 @@ class State:
         self.model.load_state_dict(saved["model"])
         self.ema.load_state_dict(saved["average"])
         self.optimizer.load_state_dict(saved["optimizer"])
-        self.step, self.seconds = saved["step"], saved["seconds"]
-        self.loss_sum, self.loss_count = saved["loss_sum"], saved["loss_count"]
-        self.val_psnr = saved["val_psnr"]
+        for name in _PROGRESS:
+            setattr(self, name, saved[name])
 
 
 def begin(recipe: Recipe, device: torch.device, images: str = "") -> State:
@@ -118,13 +114,8 @@ def begin(recipe: Recipe, device: torch.device, images: str = "") -> State:
 
 
 def init_from_weights(model: nn.Module, source: str) -> str:
-    """Initialise a network from trained weights: every parameter of the same name and shape.
+    """Initialise a network, in place, from trained weights; return in words what they gave.
 
-    Args:
-        model: changed in place.
-        source: a registry name, Hub id, folder or file.
-    Returns:
-        How many were taken over, in words.
     Raises:
         WeightsError: the weights cannot be had, or nothing of them fits.
     """
@@ -166,18 +157,8 @@ def finetune_recipe(source: str, name: str | None = None) -> Recipe:
     return fine_tuning(name or f"{plain}-finetuned", source, found.config)
 
 
-def read_ema(checkpoint: Path, recipe: Recipe) -> tuple[dict[str, Tensor], int, float]:
-    """Read the EMA of the weights in a checkpoint of ``recipe``, its step and its seconds.
-
-    Raises:
-        WeightsError: unreadable. ConfigError: another recipe's.
-    """
-    saved = read(checkpoint, recipe)
-    return saved["average"], saved["step"], saved["seconds"]
-
-
 def read(path: Path, recipe: Recipe) -> dict[str, Any]:
-    """Read a checkpoint onto the CPU.
+    """Read a checkpoint onto the CPU: what ``State.save`` writes; "average" is the EMA.
 
     Raises:
         WeightsError: unreadable. ConfigError: another recipe's; says what differs.
@@ -190,9 +171,7 @@ def read(path: Path, recipe: Recipe) -> dict[str, Any]:
             remedy="Delete it to start anew.",
         ) from error
     theirs = saved.get("recipe") if isinstance(saved, dict) else None
-    ours = recipe.to_dict()
-    if not isinstance(theirs, dict):
-        theirs = {}
+    theirs, ours = theirs if isinstance(theirs, dict) else {}, recipe.to_dict()
     names = sorted(ours.keys() | theirs.keys())
     different = [n for n in names if n not in FREE and ours.get(n) != theirs.get(n)]
     if different:
