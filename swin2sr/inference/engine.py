@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from swin2sr.config import choice
 from swin2sr.errors import ConfigError, JobError, ShapeError
 from swin2sr.images.samples import sample_picture
 from swin2sr.inference import hardware
@@ -89,10 +90,7 @@ class Engine:
     def __init__(
         self, model: nn.Module, device: str | torch.device = "auto", precision: str = "auto"
     ) -> None:
-        if precision not in PRECISIONS:
-            raise ConfigError(
-                f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}."
-            )
+        choice("precision", precision, PRECISIONS)
         self.device = hardware.pick_device(device)
         if precision == "float64" and self.device.type == "mps":
             raise ConfigError("The device 'mps' has no float64.", remedy="Use device='cpu'.")
@@ -257,7 +255,7 @@ class Engine:
         with (
             self._lock,
             torch.inference_mode(),
-            _evaluating(self._network(precision)) as network,
+            evaluating(network := self._network(precision)),
             interruptible(network, cancel),
         ):
             result: Tensor = network(pixels.to(self.device, outside).contiguous()).reconstruction
@@ -328,12 +326,8 @@ def run_tiles(
 
     Several passes are averaged: what each adds is divided by their number. When memory runs out,
     the tiles still to do are halved and the work goes on; finished tiles stay. The generator may
-    be closed between tiles.
+    be closed between tiles; ``cancel`` is asked between them and before every layer.
 
-    Args:
-        engine: the network.
-        passes: at least one.
-        cancel: asked between tiles and before every layer.
     Yields:
         One ``Progress`` after each tile.
     Raises:
@@ -370,14 +364,12 @@ def run_tiles(
 
 
 def orient(array: np.ndarray, orientation: int) -> np.ndarray:
-    """Flip and turn an image, as a view.
+    """Flip and turn an image, as a view: writing to it writes to ``array``.
 
     Args:
         array: (H, W, C).
         orientation: 0..7. Bit 0: upside down, bit 1: left to right, bit 2: rows and columns
             swapped.
-    Returns:
-        (H, W, C), or (W, H, C) from 4 on. Writing to it writes to ``array``.
     """
     if orientation & 4:
         array = array.swapaxes(0, 1)
@@ -410,13 +402,13 @@ def _is_out_of_memory(error: BaseException) -> bool:
 
 
 @contextmanager
-def _evaluating(model: nn.Module) -> Iterator[nn.Module]:
-    """Put the model in eval mode; every module's own training flag comes back afterwards."""
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put a model in evaluation mode; every module's own training flag comes back afterwards."""
     training = [module for module in model.modules() if module.training]
     if training:
         model.eval()
     try:
-        yield model
+        yield
     finally:
         for module in training:
             module.training = True

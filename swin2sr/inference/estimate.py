@@ -49,12 +49,8 @@ class Estimate:
 
 
 def run_limits(engine: Engine, pixels: int) -> RunLimits:
-    """Limits of one run for automatic tiles, from the free memory and the network's size.
-
-    Args:
-        engine: the network.
-        pixels: of the picture that goes in.
-    """
+    """Limits of one run for automatic tiles, from the free memory, the network's size and the
+    ``pixels`` of the picture that goes in."""
     config, item_size = engine.config, engine.item_size
     free = hardware.available_memory(engine.device)
     if engine.device.type == "cuda":
@@ -113,7 +109,6 @@ def run_bytes(config: RestorationConfig, pixels: int, item_size: int = 4) -> int
     output. Layers run strip by strip, so their number and the attention matrices do not count.
 
     Args:
-        config: of a restoration network.
         pixels: of input, margins included.
         item_size: bytes of a number.
     Returns:
@@ -128,13 +123,9 @@ def pixels_within(config: RestorationConfig, budget: float, item_size: int = 4) 
 
 
 def picture_bytes(config: RestorationConfig, pixels: int, item_size: int = 4) -> int:
-    """Memory that a picture itself needs from reading to its 8-bit result, network apart.
-
-    Args:
-        config: of a restoration network.
-        pixels: of the picture that goes in.
-        item_size: bytes of a number in the network; results are kept in no less than float32.
-    """
+    """Memory that a picture of so many ``pixels`` itself needs from reading to its 8-bit result,
+    network apart, in bytes."""
+    # Results are kept in no less than float32.
     return pixels * (8 + 12 * config.upscale**2) * max(item_size, 4)
 
 

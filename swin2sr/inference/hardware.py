@@ -21,13 +21,8 @@ _KILOBYTE = 1024  # /proc/meminfo says kB and means KiB
 
 
 def available_cores(root: Path = _ROOT) -> int:
-    """CPU cores that this process may really use.
-
-    Args:
-        root: where ``proc`` and ``sys`` are mounted.
-    Returns:
-        The smaller of the scheduler's affinity mask and the container's CPU quota, at least 1.
-    """
+    """CPU cores that this process may really use: the smaller of the scheduler's affinity mask and
+    the container's CPU quota, at least 1. ``proc`` and ``sys`` are looked for below ``root``."""
     try:
         cores = len(os.sched_getaffinity(0))
     except AttributeError:  # not Linux
@@ -44,8 +39,6 @@ def prepare_process(most: int | None = None) -> int:
 
     Args:
         most: cores at most, where somebody else says how many are this process's.
-    Returns:
-        How many cores.
     """
     cores = min(available_cores(), most or sys.maxsize)
     torch.set_num_threads(cores)
@@ -63,8 +56,6 @@ def available_memory(device: str | torch.device = "cpu", root: Path = _ROOT) -> 
         device: memory of which device; for "cpu" (and "mps", which shares it) the smallest of
             what the system reports as available, the container's limit and ``ulimit -v``.
         root: where ``proc`` and ``sys`` are mounted.
-    Returns:
-        Bytes, never negative.
     """
     if torch.device(device).type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
@@ -105,12 +96,8 @@ def pick_device(device: str | torch.device = "auto") -> torch.device:
 
 
 def has_fast_bfloat16(device: str | torch.device, root: Path = _ROOT) -> bool:
-    """Return whether the device multiplies bfloat16 in hardware, so that it can pay.
-
-    Args:
-        device: any torch device; on a CPU this asks for AMX or AVX512-BF16 (or Arm's BF16).
-        root: where ``proc`` is mounted, for builds of torch that cannot tell.
-    """
+    """Return whether the device multiplies bfloat16 in hardware, so that it can pay; on a CPU this
+    asks for AMX or AVX512-BF16 (or Arm's BF16)."""
     device = torch.device(device)
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
@@ -120,7 +107,7 @@ def has_fast_bfloat16(device: str | torch.device, root: Path = _ROOT) -> bool:
         supported = getattr(torch.cpu, name, None)
         if supported is not None and supported():
             return True
-    try:
+    try:  # for builds of torch that cannot tell
         text = (root / "proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return False

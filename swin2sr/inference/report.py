@@ -62,14 +62,8 @@ class Step:
 
 
 def fault_notes(redone: int, tiles: int, halved: int, precision: str) -> list[str]:
-    """Notes on faults that a run recovered from.
-
-    Args:
-        redone: tiles computed again in float32.
-        tiles: in all.
-        halved: how often memory ran out.
-        precision: that the network ran in.
-    """
+    """Notes on faults that a run recovered from: ``redone`` of its ``tiles`` computed again in
+    float32 instead of ``precision``, tiles ``halved`` where memory ran out."""
     notes = []
     if redone:
         notes.append(

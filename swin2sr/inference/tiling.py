@@ -13,12 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise, product
-from typing import TYPE_CHECKING
 
+from swin2sr.config import RestorationConfig, choice, whole
 from swin2sr.errors import ConfigError
-
-if TYPE_CHECKING:
-    from swin2sr.config import RestorationConfig
 
 DEFAULT_MARGIN = 64  # from here on the float32 result does not improve (TILE-06)
 WAITING = 2.0  # see plan_within; a judgement: 1 gives steps of 10 times the wanted length
@@ -199,11 +196,6 @@ def plan_picture(
 ) -> list[Plan]:
     """Plan a picture: one plan, or one for each orientation of a self-ensemble.
 
-    Args:
-        height, width: the picture.
-        window: side of the attention window.
-        options: checked.
-        limits: of one run, for automatic tiles.
     Raises:
         ConfigError: a size below 1.
     """
@@ -245,7 +237,7 @@ def plan(
     Raises:
         ConfigError: a size below 1, a tile below one window, a negative margin, another padding.
     """
-    margin = round_up(_not_negative("margin", margin), window)
+    margin = round_up(whole("margin", margin, least=0), window)
     sides = tile if isinstance(tile, tuple) else (tile, tile)
     columns, rows = (
         _cut(length, window, side) for length, side in zip((width, height), sides, strict=True)
@@ -267,13 +259,9 @@ def plan_within(
     Of all grids of even tiles whose largest run stays within ``limits.most``, the one with the
     smallest ``pixels computed + WAITING * pixels of the longest run beyond limits.step``: a second
     that one step keeps a person waiting beyond the wanted length may cost two seconds of work on
-    margins.
-
-    Args:
-        height, width, window, margin, padding: as ``plan``.
-        limits: of one run.
+    margins. All arguments but ``limits`` are those of ``plan``.
     """
-    margin = round_up(_not_negative("margin", margin), window)
+    margin = round_up(whole("margin", margin, least=0), window)
     edges = []
     for length in (height, width):
         padded = padded_length(length, window, padding)
@@ -302,25 +290,18 @@ def padded_length(length: int, window: int, padding: str = "minimal") -> int:
     Raises:
         ConfigError: another padding.
     """
-    if padding not in PADDINGS:
-        raise ConfigError(f"padding must be one of {', '.join(PADDINGS)}, got {padding!r}.")
-    if padding == "official":
-        return (length // window + 1) * window
-    return round_up(length, window)
+    official = choice("padding", padding, PADDINGS) == "official"
+    return (length // window + 1) * window if official else round_up(length, window)
 
 
 def border_spread(config: RestorationConfig) -> int:
-    """Spread of a cut border: the rows that can differ from the whole image's, at most.
+    """Spread of a cut border: rows of the input that can differ from the whole image's, at most.
 
     The first convolution reads one row beyond the border; then every attention layer carries the
     fault to the end of the window it stands in (windows of odd layers are shifted by half a
     window, which lie differently towards the first and the last row), and every 3x3 convolution
     one row further.
 
-    Args:
-        config: of a restoration network.
-    Returns:
-        Rows of the input.
     Source: TILE-04 and TILE-05 of docs/reliability.md; 24 * groups + 9 for six layers a group and
     a window of 8.
     """
@@ -341,24 +322,14 @@ def border_spread(config: RestorationConfig) -> int:
 
 
 def exact_margin(config: RestorationConfig) -> int:
-    """Exact margin: beyond it a tile's centre does not depend on where it was cut.
-
-    Returns:
-        A multiple of the window: 112 for the lightweight, 160 for the classical, 140 for the
-        JPEG models.
-    """
+    """Exact margin, beyond which a tile's centre does not depend on where it was cut: a multiple of
+    the window, 112 for the lightweight, 160 for the classical, 140 for the JPEG models."""
     return round_up(border_spread(config), config.window_size)
 
 
 def default_margin(config: RestorationConfig) -> int:
     """Default margin: 64 rounded up to the window, or the exact one where that is smaller."""
     return min(round_up(DEFAULT_MARGIN, config.window_size), exact_margin(config))
-
-
-def _not_negative(name: str, value: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ConfigError(f"{name} must be a whole number of pixels from 0 up, got {value!r}.")
-    return value
 
 
 def _cells(length: int, window: int) -> int:
@@ -371,9 +342,9 @@ def _cells(length: int, window: int) -> int:
 def _cut(length: int, window: int, side: int | None) -> list[int]:
     """Cut an axis evenly; edges, in windows, of pieces no longer than ``side`` pixels."""
     cells = _cells(length, window)
-    if _not_negative("tile", side or 0) == 0:
+    side = whole("tile", side or 0, least=0)
+    if side == 0:
         return [0, cells]
-    assert side is not None
     if side < window:
         raise ConfigError(
             f"A tile of {side} pixels is smaller than the model's window of {window}.",

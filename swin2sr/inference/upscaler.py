@@ -23,6 +23,7 @@ from PIL import Image
 from torch import nn
 
 from swin2sr import checkpoints, images
+from swin2sr.config import choice
 from swin2sr.errors import ConfigError, Swin2SRError
 from swin2sr.images import DEFAULT_LIMITS, Limits, Picture
 from swin2sr.images.colour import full_range_luma, replace_luma
@@ -199,8 +200,7 @@ class Upscaler:
         Raises:
             As ``stream``.
         """
-        if on_error not in ("raise", "skip"):
-            raise ConfigError(f"on_error must be 'raise' or 'skip', got {on_error!r}.")
+        choice("on_error", on_error, ("raise", "skip"))
         if not _is_several(image):
             return self._last_step(image, **options)[0]
         results: list[Image.Image | None] = []

@@ -50,11 +50,7 @@ def ablate_groups(
 
 
 class _Identity(nn.Module):
-    """Identity in the place of a group, or the addition of one vector to every token.
-
-    Args:
-        added: (dim,) numbers to add, None for nothing.
-    """
+    """Identity in the place of a group, or the addition of one (dim,) vector to every token."""
 
     def __init__(self, added: Tensor | None) -> None:
         super().__init__()

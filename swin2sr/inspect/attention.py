@@ -47,14 +47,8 @@ class Windows:
 
 
 def windows_covering(block: Block, mask: Tensor) -> Windows:
-    """Windows in which a block sees some tokens.
-
-    Args:
-        block: gives window and shift.
-        mask: (H, W) bool, the tokens; sides are multiples of the window.
-    Returns:
-        Each window once, in order of its first token.
-    """
+    """Windows in which a block sees the tokens of a (H, W) bool ``mask``, whose sides are multiples
+    of the window: each once, in order of its first token."""
     height, width = mask.shape
     window, shift = block.attention.fit(height, width)
     rolled = torch.roll(mask, (-shift, -shift), (0, 1))
@@ -75,8 +69,7 @@ def attention_matrices(
     """Attention matrices of some windows, a few at a time.
 
     Args:
-        block: the layer.
-        tokens: (1, H, W, dim), what goes into it.
+        block: the layer. tokens: (1, H, W, dim), what goes into it.
         windows: of the map; where they reach beyond it, the attention sees zeros there.
     Yields:
         (m,) indices into ``windows`` and their (m, heads, N, N) float32 weights.
@@ -171,12 +164,8 @@ def _head_maps(
 
 
 def query_weights(block: Block, tokens: Tensor, row: int, column: int) -> Tensor:
-    """Attention of one token, where the tokens it attends to lie in the map.
+    """Attention of one of the (1, H, W, dim) tokens that go into a layer, as a map.
 
-    Args:
-        block: the layer.
-        tokens: (1, H, W, dim), what goes into it.
-        row, column: of the token.
     Returns:
         (heads, H', W') float32, each head's sum is 1; H' and W' are H and W, rounded up to whole
         windows.
@@ -212,14 +201,8 @@ def _place_weights(block: Block, tokens: Tensor, place: tuple[int, int] | None) 
 
 
 def fold(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    """Fold the padding back: what lies on it counts for the pixels it mirrors.
-
-    Args:
-        maps: (..., H', W') over the padded picture.
-        size: (H, W) of the picture.
-    Returns:
-        (..., H, W) with the same sums.
-    """
+    """Fold the padding of (..., H', W') maps back to the picture's (H, W): what lies on it counts
+    for the pixels it mirrors."""
     for axis, length in ((-2, size[0]), (-1, size[1])):
         index = fold_indices(length, maps.shape[axis]).to(maps.device)
         shape = [*maps.shape]
@@ -311,7 +294,7 @@ def _statistics(block: Block, tokens: Tensor) -> tuple[Tensor, Tensor]:
         distance += (precise * apart).sum(-1).sum((0, 2))
         entropy -= torch.special.xlogy(precise, precise).sum(-1).sum((0, 2))
     count = height * width
-    return distance.cpu() / count, entropy.cpu() / count / torch.log(torch.tensor(2.0)).item()
+    return distance.cpu() / count, entropy.cpu() / count / math.log(2)
 
 
 def rollout(model: Any, image: Any, pixel: tuple[int, int], residual: float = 0.5) -> Tensor:

@@ -24,9 +24,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from swin2sr.config import RestorationConfig
-from swin2sr.errors import ConfigError, KindError
+from swin2sr.errors import ConfigError
+from swin2sr.inference.engine import evaluating
 from swin2sr.inference.tiling import exact_margin
-from swin2sr.inspect.hooks import Probe, evaluation_mode
+from swin2sr.inspect.hooks import Probe, network_of
 
 STEPS, SIGMA, KERNEL = 50, 1.2, 9  # of the blur path, as published
 _NEVER_ZERO = 1e-5  # added to the deviation, as published
@@ -112,12 +113,12 @@ def attribution_steps(
     Raises:
         As ``local_attribution``.
     """
-    probe = _probe_with_head(model, image)
+    network, probe = network_of(model, "output to trace back"), Probe.of(model, image)
     x, y, side = _checked_box(box, probe)
     if steps < 1 or kernel < 1 or kernel % 2 == 0 or not sigma > 0:
         raise ConfigError("steps and kernel must be at least 1, kernel odd and sigma positive.")
     signed = torch.zeros_like(probe.pixels)
-    part = _surroundings(probe, _with_neighbours((x, y, side)))
+    part = _surroundings(network, probe, _with_neighbours((x, y, side)))
     for done, (picture, change) in enumerate(_path(probe.pixels, steps, sigma, kernel), 1):
         gradient = _gradient(part, picture, lambda patch: _detail(patch).sum())
         part.put(signed, gradient * part.take(change) / steps)
@@ -142,12 +143,12 @@ def effective_receptive_field(
     Raises:
         As ``local_attribution``.
     """
-    probe = _probe_with_head(model, image)
+    network, probe = network_of(model, "output to trace back"), Probe.of(model, image)
     scale = probe.trunk.config.upscale
     height, width = (side * scale for side in probe.size)
     x, y = pixel if pixel is not None else (width // 2, height // 2)
     x, y, _ = _checked_box((x, y, 1), probe)
-    part = _surroundings(probe, (x, y, 1))
+    part = _surroundings(network, probe, (x, y, 1))
     field = torch.zeros_like(probe.pixels)
     part.put(field, _gradient(part, probe.pixels, torch.sum).abs())
     total = field[0].sum(0)
@@ -193,18 +194,7 @@ def attribution_cost(
 
 def _with_neighbours(box: tuple[int, int, int]) -> tuple[int, int, int]:
     """Extend a patch by a pixel: the detail of its last ones is the step to their neighbours."""
-    x, y, side = box
-    return x, y, side + 1
-
-
-def _probe_with_head(model: Any, image: Any) -> Probe:
-    probe = Probe.of(model, image)
-    if probe.network is None:
-        raise KindError(
-            "A trunk has no output to trace back.",
-            remedy="Give the network with its head, or an Upscaler.",
-        )
-    return probe
+    return *box[:2], box[2] + 1
 
 
 def _checked_box(box: tuple[int, int, int], probe: Probe) -> tuple[int, int, int]:
@@ -220,19 +210,13 @@ def _checked_box(box: tuple[int, int, int], probe: Probe) -> tuple[int, int, int
 
 @dataclass(frozen=True)
 class _Part:
-    """Part of the input that a patch of the output can depend on.
-
-    Attributes:
-        rows, columns: of the input.
-        network: from it to the output. lock: held while it runs.
-        patch: rows and columns of the patch, in the part's output.
-    """
+    """Part of the input that a patch of the output can depend on."""
 
     rows: slice
     columns: slice
-    network: nn.Module
+    network: nn.Module  # from the part to its output
     lock: AbstractContextManager[Any]
-    patch: tuple[slice, slice]
+    patch: tuple[slice, slice]  # rows and columns in the part's output
 
     def take(self, pixels: Tensor) -> Tensor:
         """Cut the part out of the input."""
@@ -243,16 +227,15 @@ class _Part:
         whole[:, :, self.rows, self.columns] += values
 
 
-def _surroundings(probe: Probe, box: tuple[int, int, int]) -> _Part:
+def _surroundings(network: nn.Module, probe: Probe, box: tuple[int, int, int]) -> _Part:
     """Cut the input on the window grid, so far from the patch that the cut does not matter."""
-    assert probe.network is not None
     config, (x, y, side) = probe.trunk.config, box
     spans = _spans(config, probe.size, box)
     patch = [
         slice(start - span.start * config.upscale, start - span.start * config.upscale + side)
         for start, span in zip((y, x), spans, strict=True)
     ]
-    return _Part(*spans, probe.network, probe.lock, (patch[0], patch[1]))
+    return _Part(*spans, network, probe.lock, (patch[0], patch[1]))
 
 
 def _spans(
@@ -275,7 +258,7 @@ def _spans(
 def _gradient(part: _Part, picture: Tensor, objective: Callable[[Tensor], Tensor]) -> Tensor:
     """Gradient of a number made of the patch with respect to the part's pixels."""
     network = part.network
-    with part.lock, torch.enable_grad(), evaluation_mode(network), _only_input(network):
+    with part.lock, torch.enable_grad(), evaluating(network), _only_input(network):
         pixels = part.take(picture).detach().clone().requires_grad_()
         output = network(pixels).reconstruction
         (gradient,) = torch.autograd.grad(objective(output[:, :, *part.patch]), pixels)

@@ -14,15 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from swin2sr.config import choice
 from swin2sr.errors import ConfigError, JobError, ShapeError
-from swin2sr.inspect.hooks import (
-    PostHook,
-    PreHook,
-    Probe,
-    checked_indices,
-    evaluation_mode,
-    removing,
-)
+from swin2sr.inference.engine import evaluating
+from swin2sr.inspect.hooks import PostHook, PreHook, Probe, checked_indices, removing
 from swin2sr.nn.blocks import Block, BlockHook
 
 MOST_BYTES = 4 * 1024**3  # of feature maps kept at once
@@ -62,14 +57,12 @@ def hidden_states(
         KindError: a model of another kind. ImageError: a picture that cannot be used.
     """
     probe = Probe.of(model, image)
-    if at == "groups":
+    if choice("at", at, ("groups", "layers")) == "groups":
         count = len(probe.trunk.groups)
         labels = ["first convolution", "embedding"]
         labels += [f"group {i + 1}" for i in range(count)] + ["end of the trunk"]
-    elif at == "layers":
-        labels = ["embedding", *probe.labels]
     else:
-        raise ConfigError(f"at must be 'groups' or 'layers', got {at!r}.")
+        labels = ["embedding", *probe.labels]
     order = checked_indices("map", which, len(labels))
     height, width = probe.size
     needed = len(set(order)) * height * width * probe.trunk.config.embed_dim * 4
@@ -109,7 +102,7 @@ def _run_groups(probe: Probe, store: Callable[[int, Tensor], None]) -> None:
     def group_output(index: int, module: nn.Module, given: Any, output: Any) -> None:
         store(index, output[0])
 
-    with probe.lock, torch.inference_mode(), evaluation_mode(trunk):
+    with probe.lock, torch.inference_mode(), evaluating(trunk):
         handles = [
             trunk.conv_first.register_forward_hook(first),
             trunk.groups[0].register_forward_pre_hook(lambda _, given: store(1, given[0])),

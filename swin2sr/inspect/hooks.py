@@ -14,13 +14,14 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
 from swin2sr import images
 from swin2sr.config import RestorationConfig
 from swin2sr.errors import ConfigError, KindError
 from swin2sr.images.colour import full_range_luma
+from swin2sr.inference.engine import evaluating
 from swin2sr.inference.upscaler import Upscaler
 from swin2sr.models.restoration import RestorationNetwork, Trunk
 from swin2sr.nn.blocks import Block, BlockHook
@@ -70,14 +71,12 @@ class Probe:
 
     Attributes:
         trunk: the network without its head.
-        network: the network with its head, None for a bare trunk.
         pixels: (1, C, H, W) float32 in 0..1, on the network's device.
         blocks: its layers in order; a label such as "group 2, layer 3" for each in ``labels``.
         lock: held while the network runs, so that hooks see nobody else's pictures.
     """
 
     trunk: Trunk
-    network: RestorationNetwork | None
     pixels: Tensor
     blocks: tuple[Block, ...]
     labels: tuple[str, ...]
@@ -93,7 +92,7 @@ class Probe:
         Raises:
             KindError: a model of another kind. ImageError: a picture that cannot be used.
         """
-        trunk, network = _trunk_and_network(model)
+        trunk = _trunk_of(model)
         pixels = images.decode(image).pixels
         if trunk.config.num_channels == 1:
             pixels = full_range_luma(pixels)[..., None]
@@ -101,7 +100,7 @@ class Probe:
         parameter = next(trunk.parameters())
         lock = model.lock if isinstance(model, Upscaler) else _BARE_NETWORKS
         blocks, labels = layers_of(trunk), layer_labels(trunk.config)
-        return cls(trunk, network, planes.to(parameter.device), blocks, labels, lock)
+        return cls(trunk, planes.to(parameter.device), blocks, labels, lock)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -116,11 +115,7 @@ class Probe:
         return height, width
 
     def layer_indices(self, layers: Sequence[int] | int | None) -> list[int]:
-        """Check indices of layers, counted over all groups; None means all, negative from the end.
-
-        Raises:
-            ConfigError: a layer that the network does not have.
-        """
+        """Check indices of layers, counted over all groups; see ``checked_indices``."""
         return checked_indices("layer", layers, len(self.blocks))
 
     def head_count(self, layers: Sequence[int]) -> int:
@@ -138,16 +133,11 @@ class Probe:
         return counts.pop()
 
     def run(self, hooks: Mapping[Block, Sequence[BlockHook]], last: Block | None = None) -> None:
-        """Run the trunk over the picture, without gradients.
-
-        Args:
-            hooks: those of each block.
-            last: the block after which the run ends; None runs to the end.
-        """
+        """Run the trunk over the picture, without gradients, to its end or that of ``last``."""
         everywhere = {block: [*several] for block, several in hooks.items()}
         if last is not None:
             everywhere.setdefault(last, []).append(PostHook(_end_run))
-        with self.lock, torch.inference_mode(), evaluation_mode(self.trunk), attached(everywhere):
+        with self.lock, torch.inference_mode(), evaluating(self.trunk), attached(everywhere):
             try:
                 self.trunk.features(self.trunk.prepare(self.pixels))
             except _EndOfRunError:
@@ -186,21 +176,12 @@ def layers_of(model: Any) -> tuple[Block, ...]:
     Raises:
         KindError: a model of another kind.
     """
-    trunk, _ = _trunk_and_network(model)
-    return tuple(part for part in trunk.groups.modules() if isinstance(part, Block))
+    return tuple(part for part in _trunk_of(model).groups.modules() if isinstance(part, Block))
 
 
-def _trunk_and_network(model: Any) -> tuple[Trunk, RestorationNetwork | None]:
-    """Return the network without and with its head."""
+def _trunk_of(model: Any) -> Trunk:
     inner = model.model if isinstance(model, Upscaler) else model
-    if isinstance(inner, RestorationNetwork):
-        return inner.trunk, inner
-    if isinstance(inner, Trunk):
-        return inner, None
-    raise KindError(
-        f"{type(inner).__name__} cannot be inspected.",
-        remedy="Give an Upscaler, or a Swin2SR or SwinIR network.",
-    )
+    return inner if isinstance(inner, Trunk) else network_of(model, "layers to inspect").trunk
 
 
 def network_of(model: Any, lacking: str) -> RestorationNetwork:
@@ -217,7 +198,7 @@ def network_of(model: Any, lacking: str) -> RestorationNetwork:
         return inner
     raise KindError(
         f"{type(inner).__name__} has no {lacking}.",
-        remedy="Give an Upscaler, or a Swin2SR or SwinIR network.",
+        remedy="Give an Upscaler, or a Swin2SR or SwinIR network with its head.",
     )
 
 
@@ -259,15 +240,3 @@ def removing(handles: Sequence[RemovableHandle]) -> Iterator[None]:
     finally:
         for handle in handles:
             handle.remove()
-
-
-@contextmanager
-def evaluation_mode(module: nn.Module) -> Iterator[None]:
-    """Evaluation mode while the context lasts, every part's own mode afterwards."""
-    modes = {part: part.training for part in module.modules()}
-    module.eval()
-    try:
-        yield
-    finally:
-        for part, mode in modes.items():
-            part.training = mode

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from swin2sr.config import whole
 from swin2sr.errors import ConfigError
 from swin2sr.inspect.hooks import checked_indices, layers_of, network_of
 from swin2sr.models.swin2sr import RestorationModel, restoration_model
@@ -41,9 +42,7 @@ def position_bias(model: Any, layer: int, window: int | None = None) -> Tensor:
     (index,) = checked_indices("layer", layer, len(blocks))
     attention = blocks[index].attention
     own = attention.window
-    wanted = own if window is None else window
-    if isinstance(wanted, bool) or not isinstance(wanted, int) or wanted < 1:
-        raise ConfigError(f"window must be a whole number from 1 up, got {window!r}.")
+    wanted = own if window is None else whole("window", window, least=1)
     side = 2 * wanted - 1
     with torch.inference_mode():
         if isinstance(attention.position, TableBias):
@@ -90,10 +89,8 @@ def with_window(model: Any, window: int) -> RestorationModel:
 
 
 def _continuous_bias(position: ContinuousBias, window: int, trained: int) -> Tensor:
-    """Continuous bias, (heads, 2w - 1, 2w - 1), of another window than was trained with.
-
-    Offsets keep their meaning in pixels: one that both windows have gets the same bias.
-    """
+    """Continuous bias, (heads, 2w - 1, 2w - 1), of another window than was trained with."""
+    # Offsets keep their meaning in pixels: one that both windows have gets the same bias.
     weight = position.fc1.weight
     coordinates = relative_coordinates(window, trained).to(weight.device, weight.dtype)
     values = 16 * torch.sigmoid(position.fc2(F.relu(position.fc1(coordinates))))

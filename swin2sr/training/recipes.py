@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from swin2sr.config import RestorationConfig, Swin2SRConfig, SwinIRConfig
+from swin2sr.config import RestorationConfig, Swin2SRConfig, SwinIRConfig, choice
 from swin2sr.errors import ConfigError
 
 PRECISIONS = ("float32", "bfloat16")
@@ -114,10 +114,7 @@ class Recipe:
         if min(*counts, *intervals) < 1 or min(self.warmup, self.held_out, self.seed) < 0:
             raise ConfigError(f"The counts of recipe {self.name!r} must be positive.")
         for field, choices in _CHOICES.items():
-            if getattr(self, field) not in choices:
-                raise ConfigError(
-                    f"{field} must be one of {', '.join(choices)}, not {getattr(self, field)!r}."
-                )
+            choice(field, getattr(self, field), choices)
         if not (self.lr > 0 and self.clip > 0 and 0 <= self.ema < 1):
             raise ConfigError("lr and clip must be positive, ema within [0, 1).")
         for field in ("recolour", "flat", "distill"):

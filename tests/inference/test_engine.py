@@ -236,7 +236,7 @@ def test_every_real_run_corrects_the_speed(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_an_unknown_precision_names_the_choices() -> None:
-    with pytest.raises(ConfigError, match="auto, float32, bfloat16"):
+    with pytest.raises(ConfigError, match="'auto', 'float32', 'bfloat16'"):
         on_cpu(Enlarge(), "int8")
 
 

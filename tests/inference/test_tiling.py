@@ -125,7 +125,7 @@ def test_arr_12_a_tile_below_one_window_is_refused(tile: object) -> None:
 def test_sizes_and_margins_that_make_no_sense_are_refused(arguments: tuple[object, ...]) -> None:
     with pytest.raises(ConfigError):
         tiling.plan(*arguments)  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match="minimal, official"):
+    with pytest.raises(ConfigError, match="'minimal', 'official'"):
         tiling.plan(8, 8, 8, None, 0, padding="none")
 
 

@@ -95,7 +95,7 @@ def test_layers_and_heads_are_chosen_and_checked() -> None:
     for pixel in ((16, 0), (0, -1), (1,), "ab"):
         with pytest.raises(ConfigError, match="pixel"):
             attention_to(model, image, pixel)
-    with pytest.raises(KindError, match="Linear cannot be inspected"):
+    with pytest.raises(KindError, match="Linear has no layers to inspect"):
         attention_to(torch.nn.Linear(2, 2), image, (0, 0))
     uneven = make(num_heads=(2, 3))
     with pytest.raises(ConfigError, match="different numbers of heads"):

@@ -70,7 +70,7 @@ def test_some_maps_are_chosen_in_any_order() -> None:
         assert some.labels == (whole.labels[-1], whole.labels[0], whole.labels[2])
         torch.testing.assert_close(some.maps, whole.maps[[-1, 0, 2]])
     assert hidden_states(model, image, at="layers", which=0).maps.shape == (1, 16, 16, 12)
-    with pytest.raises(ConfigError, match="'groups' or 'layers'"):
+    with pytest.raises(ConfigError, match="'groups', 'layers'"):
         hidden_states(model, image, at="heads")
     with pytest.raises(ConfigError, match="There is no map 9"):
         hidden_states(model, image, which=9)
