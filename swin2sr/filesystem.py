@@ -18,11 +18,9 @@ from swin2sr.errors import OutputError
 def write_file(path: str | os.PathLike[str], write: Callable[[BinaryIO], object]) -> None:
     """Write a file beside its place, flush it to the disk, then move it there in one step.
 
-    What a killed writer of the same file left behind is removed first.
+    An existing one (or a link of that name) is replaced. What a killed writer of the same file left
+    behind is removed first.
 
-    Args:
-        path: the file; an existing one (or a link of that name) is replaced.
-        write: puts the content into an open binary file.
     Raises:
         OutputError: the file cannot be written; nothing is left behind.
     """

@@ -27,10 +27,9 @@ ASSUMED = {1: (7, 224), 2: (8, 256)}  # window and image size of the smallest pu
 
 
 def detect(weights: BackboneWeights, source: str) -> tuple[BackboneConfig, tuple[str, ...]]:
-    """Detect the configuration of the network that weights belong to.
+    """Detect the configuration of the network that weights belong to; also give a note for
+    everything that had to be assumed.
 
-    Returns:
-        The configuration, and a note for everything that had to be assumed.
     Raises:
         WeightsError: "wrong_model", when nothing that can be built is like them.
     """

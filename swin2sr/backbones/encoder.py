@@ -67,12 +67,8 @@ class Stage(nn.Module):
     def forward(
         self, tokens: Tensor, head_masks: Sequence[Tensor | None], need_weights: bool
     ) -> tuple[Tensor, list[Tensor]]:
-        """Run the stage.
+        """Run the stage over (B, H, W, dim) tokens, which are not changed.
 
-        Args:
-            tokens: (B, H, W, dim); not changed.
-            head_masks: (heads,) or None for each layer.
-            need_weights: return the attention matrices.
         Returns:
             (B, H, W, dim), or (B, ceil(H/2), ceil(W/2), 2*dim) where patches are merged, and one
             (B * windows, heads, N, N) per layer, or [].

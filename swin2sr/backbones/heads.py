@@ -184,8 +184,6 @@ def classification_loss(logits: Tensor, labels: Tensor, config: BackboneConfig) 
             0..1, cross-entropy of each; for regression (B, num_labels), or (B,) when that is 1,
             mean square.
         config: names the problem; see ``problem_of``.
-    Returns:
-        Scalar.
     Raises:
         ShapeError: labels of another shape.
         ConfigError: a label that is no class, or a network without classes.
@@ -221,14 +219,12 @@ def _other_shape(problem: str, wanted: tuple[int, ...], labels: Tensor) -> Shape
 def masked_pixels_loss(
     pixels: Tensor, reconstruction: Tensor, masked: Tensor, patch: tuple[int, int]
 ) -> Tensor:
-    """Mean absolute error of the pixels that were hidden.
+    """Mean absolute error of the pixels that were hidden: the sum over them over (their number +
+    1e-5), over C.
 
     Args:
         pixels, reconstruction: (B, C, H, W).
-        masked: (B, rows, columns) of patches, true where hidden.
-        patch: (height, width) of a patch in pixels.
-    Returns:
-        Scalar: the sum over hidden pixels over (their number + 1e-5), over C.
+        masked: (B, rows, columns) of patches of so many pixels, true where hidden.
     """
     height, width = pixels.shape[-2:]
     hidden = masked.repeat_interleave(patch[0], 1).repeat_interleave(patch[1], 2)

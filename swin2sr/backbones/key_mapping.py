@@ -74,16 +74,11 @@ _FIRST: Row = (
     "layers.0.blocks.0.attn",
     "encoder.layers.0.blocks.0.attention.self",
 )
+_TABLE = "relative_position_bias_table"
 FORMAT_KEYS: dict[int, Row] = {
-    1: (
-        f"{_FIRST[0]}.position.table",
-        f"{_FIRST[1]}.relative_position_bias_table",
-        f"{_FIRST[2]}.relative_position_bias_table",
-    ),
+    1: (f"{_FIRST[0]}.position.table", f"{_FIRST[1]}.{_TABLE}", f"{_FIRST[2]}.{_TABLE}"),
     2: (f"{_FIRST[0]}.logit_scale", f"{_FIRST[1]}.logit_scale", f"{_FIRST[2]}.logit_scale"),
 }
-
-
 _BUFFERS_AT = ".attention.self.", ".attn."  # in transformers' names, in Microsoft's
 
 
@@ -113,11 +108,8 @@ def key_format(names: Iterable[str]) -> BackboneKeyFormat | None:
 
 
 def native_weights(state: Mapping[str, Tensor], source: str = "the file") -> BackboneWeights:
-    """Translate to canonical native names, keeping apart what has none.
+    """Translate from any layout to canonical native names, keeping apart what has none.
 
-    Args:
-        state: parameters in any layout.
-        source: what to call them in the message.
     Raises:
         WeightsError: "wrong_model" when they are none's, saying what they are where that is known.
     """
@@ -159,17 +151,6 @@ def _as_in_files(state: Mapping[str, Tensor]) -> State:
             name = name.replace(memory, file)
         renamed[name] = tensor
     return renamed
-
-
-def to_native(state: Mapping[str, Tensor]) -> State:
-    """Translate to canonical native names, from any layout; the values stay bit for bit.
-
-    Raises:
-        WeightsError: "wrong_model" when a name belongs to no backbone.
-    """
-    weights = native_weights(state)
-    weights.require_known()
-    return weights.state
 
 
 def to_hub(state: Mapping[str, Tensor], *, prefix: str) -> State:

@@ -114,11 +114,9 @@ class PatchEmbedding(nn.Module):
 
 
 class PatchMerging(nn.Module):
-    """Patch merging: four neighbouring tokens become one of twice their width.
+    """Patch merging: four neighbouring tokens of width ``dim`` become one of twice that.
 
-    Args:
-        dim: width of a token before.
-        norm_first: normalise the four tokens together (Swin), not the one they become (SwinV2).
+    The norm is of the four together (``norm_first``, Swin), or of the one they become (SwinV2).
     """
 
     def __init__(self, dim: int, norm_first: bool) -> None:

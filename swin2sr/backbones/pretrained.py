@@ -88,9 +88,7 @@ class PretrainedBackbone(PretrainedModel):
         """Build the model for weights that ``load_backbone`` found, in evaluation mode.
 
         Args:
-            found: the weights.
-            changes: fields of the configuration to replace.
-            options: further arguments of the class.
+            changes: fields of the configuration to replace. options: arguments of the class.
             ignore_mismatched_sizes, dtype: see ``from_pretrained``.
         Raises:
             WeightsError: wrong_model, when the weights are another network's or the classifier is

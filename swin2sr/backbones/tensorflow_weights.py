@@ -32,12 +32,9 @@ AXES = {2: (1, 0), 4: (3, 2, 0, 1)}  # of a kernel, by their number, in PyTorch'
 
 
 def read_tensorflow(path: str | os.PathLike[str]) -> Weights:
-    """Read the parameters in a ``tf_model.h5``.
+    """Read the parameters in a ``tf_model.h5``, which transformers' TensorFlow classes (up to 4.57)
+    saved, under the names that transformers gives them in PyTorch.
 
-    Args:
-        path: a file that transformers' TensorFlow classes (up to 4.57) saved.
-    Returns:
-        ``Weights`` with the names that transformers gives the same parameters in PyTorch.
     Raises:
         WeightsError: not_found, not_weights, unsafe or bad_values; or "not_weights" with a remedy
             when ``h5py`` is not installed.

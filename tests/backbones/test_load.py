@@ -21,7 +21,7 @@ import swin2sr
 from swin2sr.backbones import tensorflow_weights
 from swin2sr.backbones.detect import detect
 from swin2sr.backbones.expected_shapes import head_shapes, trunk_shapes
-from swin2sr.backbones.key_mapping import native_weights, to_hub, to_native
+from swin2sr.backbones.key_mapping import native_weights, to_hub
 from swin2sr.backbones.load import load_backbone
 from swin2sr.config import Swin2SRConfig
 from swin2sr.errors import ConfigError, KindError, WeightsError
@@ -124,13 +124,13 @@ def _folder(tmp_path: Path, network: str, head: str) -> Path:
 @pytest.mark.parametrize(("network", "head"), WHOLE)
 def test_round_trips_are_bit_equal(network: str, head: str, tmp_path: Path) -> None:
     file = load_file(_folder(tmp_path, network, head) / "model.safetensors")
-    native = to_native(file)
+    native = native_weights(file).state
     prefix = "" if head == "Model" else f"{network.lower()}."
     back = to_hub(native, prefix=prefix)
     assert back.keys() == file.keys()
     assert all(torch.equal(back[name], tensor) for name, tensor in file.items())
     mine = ours(network, head).from_pretrained(tmp_path / "theirs")
-    again = to_native(mine.state_dict())
+    again = native_weights(mine.state_dict()).state
     assert again.keys() == native.keys()
     assert all(torch.equal(again[name], tensor) for name, tensor in native.items())
 
@@ -141,7 +141,7 @@ def test_the_lists_of_shapes_are_the_networks(network: str, settings: dict[str, 
     config = getattr(swin2sr, f"{network}Config").from_dict({**SMALL, **settings})
     trunk, heads = trunk_shapes(config), head_shapes(config)
     for head, extra in zip(HEADS, ((), ("classifier",), ("decoder", "embed.mask")), strict=True):
-        own = to_native(ours(network, head)(config).state_dict())
+        own = native_weights(ours(network, head)(config).state_dict()).state
         wanted = trunk | {n: s for n, s in heads.items() if extra and n.startswith(extra)}
         assert {name: tuple(tensor.shape) for name, tensor in own.items()} == wanted
 
@@ -316,7 +316,8 @@ def test_microsofts_files_load_and_tell_their_configuration(
     pixels = torch.randn(1, model.config.num_channels, 48, 96)
     with torch.no_grad():
         assert largest(mine(pixels).logits, model(pixels).logits) <= 1e-5
-    assert all(torch.equal(found.state[n], t) for n, t in to_native(model.state_dict()).items())
+    native = native_weights(model.state_dict()).state
+    assert all(torch.equal(found.state[n], t) for n, t in native.items())
 
 
 def test_microsofts_pretrained_windows_are_read_off(tmp_path: Path) -> None:
@@ -432,7 +433,8 @@ def test_tensorflows_weights_give_the_same_answers(head: str, chunks: int, tmp_p
     mine = ours("Swin", head).from_pretrained(tmp_path)
     assert largest(answer(mine), answer(model)) <= 1e-5
     state = load_backbone(tmp_path).state
-    assert all(torch.equal(state[n], t) for n, t in to_native(model.state_dict()).items())
+    native = native_weights(model.state_dict()).state
+    assert all(torch.equal(state[n], t) for n, t in native.items())
     assert "converted from TensorFlow" in " ".join(load_backbone(tmp_path).notes)
     assert load_backbone(tmp_path / "tf_model.h5").sha256 == load_backbone(tmp_path).sha256
 
@@ -639,7 +641,7 @@ def test_other_networks_are_named(tmp_path: Path, random_state: Any, small: Swin
         load_backbone(tmp_path / "a.safetensors")
     for state in ({}, {"a": torch.ones(1)}):
         with pytest.raises(WeightsError):
-            to_native(state)
+            native_weights(state)
 
 
 def test_weights_that_are_no_network_are_refused_without_a_traceback(tmp_path: Path) -> None:

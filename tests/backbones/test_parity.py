@@ -11,7 +11,7 @@ import transformers
 from torch import Tensor
 
 import swin2sr
-from swin2sr.backbones.key_mapping import to_native
+from swin2sr.backbones.key_mapping import native_weights
 from swin2sr.backbones.pretrained import PretrainedBackbone
 
 NETWORKS = ("Swin", "Swinv2")
@@ -57,7 +57,7 @@ def make_pair(name: str, **settings: Any) -> tuple[Any, Any]:
 
 def own_names(ours: PretrainedBackbone, theirs: dict[str, Tensor]) -> dict[str, Tensor]:
     """Transformers' tensors by the names in our network."""
-    return {ours._own_name(name): tensor for name, tensor in to_native(theirs).items()}
+    return {ours._own_name(name): tensor for name, tensor in native_weights(theirs).state.items()}
 
 
 def picture(
