@@ -1,64 +1,30 @@
 """Inspection of networks: attention, hidden states, attribution, ablation, position biases."""
 
-from swin2sr.inspect.ablation import ablate_groups
-from swin2sr.inspect.attention import (
-    AttentionStatistics,
-    attention_statistics,
-    attention_to,
-    pixel_statistics,
-    rollout,
-    window_attention,
-)
-from swin2sr.inspect.attribution import (
-    Attribution,
-    attribution_cost,
-    attribution_steps,
-    diffusion_index,
-    effective_receptive_field,
-    local_attribution,
-)
-from swin2sr.inspect.features import (
-    HiddenStates,
-    Spectrum,
-    added_spectrum,
-    channel_norms,
-    hidden_states,
-    pca_pictures,
-    similarity,
-    stream_growth,
-    token_norms,
-)
-from swin2sr.inspect.hooks import layer_labels
-from swin2sr.inspect.logits import LogitStatistics, attention_logits, entropy_by_scale
-from swin2sr.inspect.position import position_bias, with_window
-
-__all__ = [
-    "AttentionStatistics",
-    "Attribution",
-    "HiddenStates",
-    "LogitStatistics",
-    "Spectrum",
-    "ablate_groups",
-    "added_spectrum",
-    "attention_logits",
-    "attention_statistics",
-    "attention_to",
-    "attribution_cost",
-    "attribution_steps",
-    "channel_norms",
-    "diffusion_index",
-    "effective_receptive_field",
-    "entropy_by_scale",
-    "hidden_states",
-    "layer_labels",
-    "local_attribution",
-    "pca_pictures",
-    "pixel_statistics",
-    "position_bias",
-    "rollout",
-    "similarity",
-    "stream_growth",
-    "token_norms",
-    "window_attention",
-    "with_window",
-]
+from swin2sr.inspect.ablation import ablate_groups as ablate_groups
+from swin2sr.inspect.attention import AttentionStatistics as AttentionStatistics
+from swin2sr.inspect.attention import attention_statistics as attention_statistics
+from swin2sr.inspect.attention import attention_to as attention_to
+from swin2sr.inspect.attention import pixel_statistics as pixel_statistics
+from swin2sr.inspect.attention import rollout as rollout
+from swin2sr.inspect.attention import window_attention as window_attention
+from swin2sr.inspect.attribution import Attribution as Attribution
+from swin2sr.inspect.attribution import attribution_cost as attribution_cost
+from swin2sr.inspect.attribution import attribution_steps as attribution_steps
+from swin2sr.inspect.attribution import diffusion_index as diffusion_index
+from swin2sr.inspect.attribution import effective_receptive_field as effective_receptive_field
+from swin2sr.inspect.attribution import local_attribution as local_attribution
+from swin2sr.inspect.features import HiddenStates as HiddenStates
+from swin2sr.inspect.features import Spectrum as Spectrum
+from swin2sr.inspect.features import added_spectrum as added_spectrum
+from swin2sr.inspect.features import channel_norms as channel_norms
+from swin2sr.inspect.features import hidden_states as hidden_states
+from swin2sr.inspect.features import pca_pictures as pca_pictures
+from swin2sr.inspect.features import similarity as similarity
+from swin2sr.inspect.features import stream_growth as stream_growth
+from swin2sr.inspect.features import token_norms as token_norms
+from swin2sr.inspect.hooks import layer_labels as layer_labels
+from swin2sr.inspect.logits import LogitStatistics as LogitStatistics
+from swin2sr.inspect.logits import attention_logits as attention_logits
+from swin2sr.inspect.logits import entropy_by_scale as entropy_by_scale
+from swin2sr.inspect.position import position_bias as position_bias
+from swin2sr.inspect.position import with_window as with_window

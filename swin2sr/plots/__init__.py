@@ -1,59 +1,33 @@
 """Figures that the page, the lessons, the training and the README share."""
 
-from swin2sr.plots.attention import (
-    attention_habits,
-    attention_mosaic,
-    attention_panels,
-    flow_map,
-    window_grid,
-    window_mosaics,
-)
-from swin2sr.plots.attribution import attribution_maps, position_biases, receptive_fields
-from swin2sr.plots.curves import curves, heads_by_layer, training_curves
-from swin2sr.plots.features import (
-    depth_panels,
-    feature_pictures,
-    growth_by_depth,
-    norm_pictures,
-    norm_range,
-    norms_by_depth,
-    similarity_matrix,
-    spectra,
-)
-from swin2sr.plots.overlays import framed, view
-from swin2sr.plots.pictures import close_ups, error_colours, error_map, picture_row, zooms
-from swin2sr.plots.style import COLOURS, darkened, heat, png
-
-__all__ = [
-    "COLOURS",
-    "attention_habits",
-    "attention_mosaic",
-    "attention_panels",
-    "attribution_maps",
-    "close_ups",
-    "curves",
-    "darkened",
-    "depth_panels",
-    "error_colours",
-    "error_map",
-    "feature_pictures",
-    "flow_map",
-    "framed",
-    "growth_by_depth",
-    "heads_by_layer",
-    "heat",
-    "norm_pictures",
-    "norm_range",
-    "norms_by_depth",
-    "picture_row",
-    "png",
-    "position_biases",
-    "receptive_fields",
-    "similarity_matrix",
-    "spectra",
-    "training_curves",
-    "view",
-    "window_grid",
-    "window_mosaics",
-    "zooms",
-]
+from swin2sr.plots.attention import attention_habits as attention_habits
+from swin2sr.plots.attention import attention_mosaic as attention_mosaic
+from swin2sr.plots.attention import attention_panels as attention_panels
+from swin2sr.plots.attention import flow_map as flow_map
+from swin2sr.plots.attention import window_grid as window_grid
+from swin2sr.plots.attention import window_mosaics as window_mosaics
+from swin2sr.plots.attribution import attribution_maps as attribution_maps
+from swin2sr.plots.attribution import position_biases as position_biases
+from swin2sr.plots.attribution import receptive_fields as receptive_fields
+from swin2sr.plots.curves import curves as curves
+from swin2sr.plots.curves import heads_by_layer as heads_by_layer
+from swin2sr.plots.curves import training_curves as training_curves
+from swin2sr.plots.features import depth_panels as depth_panels
+from swin2sr.plots.features import feature_pictures as feature_pictures
+from swin2sr.plots.features import growth_by_depth as growth_by_depth
+from swin2sr.plots.features import norm_pictures as norm_pictures
+from swin2sr.plots.features import norm_range as norm_range
+from swin2sr.plots.features import norms_by_depth as norms_by_depth
+from swin2sr.plots.features import similarity_matrix as similarity_matrix
+from swin2sr.plots.features import spectra as spectra
+from swin2sr.plots.overlays import framed as framed
+from swin2sr.plots.overlays import view as view
+from swin2sr.plots.pictures import close_ups as close_ups
+from swin2sr.plots.pictures import error_colours as error_colours
+from swin2sr.plots.pictures import error_map as error_map
+from swin2sr.plots.pictures import picture_row as picture_row
+from swin2sr.plots.pictures import zooms as zooms
+from swin2sr.plots.style import COLOURS as COLOURS
+from swin2sr.plots.style import darkened as darkened
+from swin2sr.plots.style import heat as heat
+from swin2sr.plots.style import png as png
