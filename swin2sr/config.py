@@ -321,7 +321,8 @@ def parse_json_object(data: bytes, path: str | Path) -> dict[str, Any]:
     try:
         values = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise ConfigError(f"The configuration {str(path)!r} is not JSON: {error}.") from error
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        raise ConfigError(f"The configuration {str(path)!r} is not JSON: {reason}.") from error
     if not isinstance(values, dict):
         raise ConfigError(f"The configuration {str(path)!r} is not a JSON object.")
     return values

@@ -149,3 +149,9 @@ def test_unreadable_files(text: str | None, tmp_path: Path) -> None:
         path.write_text(text)
     with pytest.raises(ConfigError, match=r"config\.json"):
         Swin2SRConfig.from_json_file(path)
+
+
+def test_a_file_nested_too_deeply_is_refused_in_words(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"a":' + "[" * 100_000)
+    with pytest.raises(ConfigError, match="nested too deeply"):
+        Swin2SRConfig.from_json_file(tmp_path / "config.json")
