@@ -49,6 +49,7 @@ LAYERS = (
     "models",
     "processing",
     "inference",
+    "export",
     "inspect",
     "plots",
     "backbones",

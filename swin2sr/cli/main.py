@@ -1,5 +1,5 @@
 """Command line: ``swin2sr upscale`` for files and folders, ``swin2sr models`` for the table,
-``swin2sr train`` for weights of one's own.
+``swin2sr train`` for weights of one's own, ``swin2sr export`` for other runtimes.
 
 Exit codes: 0 all done; 1 some items failed (listed); 2 usage or output error; 3 memory or budget;
 130 interrupted. Results go to standard output, everything else to standard error.
@@ -71,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     models = commands.add_parser("models", help="list the published checkpoints")
     models.set_defaults(command=_models)
     models.add_argument("--json", action="store_true", help="print one JSON object for each")
+    _add_export(commands)
     train = commands.add_parser(
         "train",
         help="train or fine-tune a network",
@@ -79,6 +80,22 @@ def _parser() -> argparse.ArgumentParser:
     train.set_defaults(command=_train)
     add_arguments(train)
     return parser
+
+
+def _add_export(commands: Any) -> None:
+    parser = commands.add_parser(
+        "export",
+        help="write a network as a file for other runtimes",
+        description="Write a network as one ONNX file for pictures of any size, checked in ONNX "
+        "Runtime before it is kept. Needs the extra 'export'.",
+    )
+    parser.set_defaults(command=_export)
+    add = parser.add_argument
+    add("name", metavar="NAME", help="of 'swin2sr models', a Hub id, a folder or a weights file")
+    add("--to", choices=("onnx",), default="onnx", help="the format [%(default)s]")
+    add("-o", "--output", required=True, type=Path, metavar="FILE", help="to write")
+    add("--overwrite", action="store_true", help="replace a file that exists")
+    add("--json", action="store_true", help="print the file's metadata as one JSON object")
 
 
 def _add_upscale(commands: Any) -> None:
@@ -273,6 +290,19 @@ def _train(options: argparse.Namespace, console: Console) -> int:
     from swin2sr.training.cli import run
 
     return run(options, console.say, console.tell, console.progress)
+
+
+def _export(options: argparse.Namespace, console: Console) -> int:
+    from swin2sr.export import export_onnx
+
+    check_target(options.output, options.output, (), overwrite=options.overwrite)
+    metadata = export_onnx(options.name, options.output)
+    if options.json:
+        console.say(json.dumps(metadata))
+    else:
+        console.say(str(options.output))
+        console.tell(f"largest difference to PyTorch {metadata['max_difference']}, at five sizes")
+    return 0
 
 
 def _models(options: argparse.Namespace, console: Console) -> int:
