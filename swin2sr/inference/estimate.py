@@ -63,11 +63,12 @@ def run_limits(engine: Engine, pixels: int) -> RunLimits:
     return RunLimits(pixels_within(config, budget, item_size), step)
 
 
-def estimate(engine: Engine, plans: list[Plan]) -> Estimate:
-    """Estimate a planned picture; measures the network's speed when it is not known."""
+def estimate(engine: Engine, *passes: list[Plan]) -> Estimate:
+    """Estimate a picture's planned passes; measures the network's speed when it is not known."""
+    plans = [plan for one in passes for plan in one]
     seconds = sum(plan.area for plan in plans) * engine.seconds_per_pixel()
     tiles = sum(len(plan.tiles) for plan in plans)
-    needed, remedy = _memory(engine, plans)
+    needed, remedy = max(_memory(engine, one) for one in passes)
     message = (
         f"About {duration(seconds)} and {_gigabytes(needed)} for {plans[0].width}x"
         f"{plans[0].height} pixels in {tiles} tile{'s' if tiles > 1 else ''}. {remedy}"

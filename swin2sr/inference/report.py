@@ -22,6 +22,7 @@ class Report:
         seconds: from reading the picture to its result.
         input_size, output_size: (width, height).
         notes: for people: what was reduced, ignored, rounded or done otherwise.
+        passes: through the network, each over the result of the one before.
     """
 
     model: str
@@ -39,6 +40,7 @@ class Report:
     input_size: tuple[int, int]
     output_size: tuple[int, int]
     notes: tuple[str, ...]
+    passes: int = 1
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ from swin2sr.images.jpeg import advice
 from swin2sr.inference.engine import Cancel, Engine, TiledPass, cancelled, orient, run_tiles
 from swin2sr.inference.estimate import Estimate, check_memory, estimate, run_limits
 from swin2sr.inference.report import Report, Step, fault_notes
+from swin2sr.inference.target_size import TargetSize, steps_to_size
 from swin2sr.inference.tiling import Plan, TilingOptions, plan_picture
 from swin2sr.models import from_checkpoint
 
@@ -38,6 +39,7 @@ from swin2sr.models import from_checkpoint
 class Options(TypedDict, total=False):
     """Keyword arguments of ``Upscaler.stream``, where they are described."""
 
+    size: Any
     tile: int | str | None
     margin: int | str
     padding: str
@@ -236,6 +238,7 @@ class Upscaler:
         self,
         image: Any,
         *,
+        size: Any = None,
         tile: int | str | None = "auto",
         margin: int | str = "default",
         padding: str = "minimal",
@@ -253,6 +256,9 @@ class Upscaler:
         Args:
             image: path, bytes, binary file, PIL image, NumPy array (H, W, 3), torch tensor
                 (3, H, W), or ``Picture``; see ``images.decode``.
+            size: of the result, as ``TargetSize.parse``: a factor (1.5), "1920x", "x1080",
+                (1920, None), ...; the network runs as often as needed, and bicubic interpolation
+                reduces what it made. None for what one pass makes.
             tile: longest side in input pixels of what one run of the network keeps; rounded up
                 to the window. "auto" cuts as memory and a few seconds a step advise; None or 0
                 runs the whole picture at once, which takes least time and most memory.
@@ -271,12 +277,16 @@ class Upscaler:
             JobError: "over_budget" before the network runs; "cancelled", "memory", "bad_values".
         """
         tiling = TilingOptions.check(self.config, tile, margin, padding, self_ensemble)
-        return self._steps(image, tiling, keep_metadata, limits, cancel)
+        if size is None:
+            return self._steps(image, tiling, keep_metadata, limits, cancel)
+        target = TargetSize.parse(size)
+        return self._sized_steps(image, target, tiling, keep_metadata, limits, cancel)
 
     def estimate(
         self,
         size: tuple[int, int],
         *,
+        target: Any = None,
         tile: int | str | None = "auto",
         margin: int | str = "default",
         padding: str = "minimal",
@@ -287,14 +297,21 @@ class Upscaler:
         The first question runs the network twice on a small picture to learn its speed here.
 
         Args:
-            size: (width, height) in pixels.
+            size: of the picture, (width, height) in pixels.
+            target: of the result, as ``size`` of ``stream``.
             tile, margin, padding, self_ensemble: as ``stream``.
         Raises:
             ConfigError: an argument outside what is offered.
         """
         tiling = TilingOptions.check(self.config, tile, margin, padding, self_ensemble)
+        count = 1 if target is None else TargetSize.parse(target).passes(size, self.scale)
+        return estimate(self._engine, *self._plans(size, count, tiling))
+
+    def _plans(self, size: tuple[int, int], count: int, tiling: TilingOptions) -> list[list[Plan]]:
+        """Plan ``count`` passes, each over the result of the one before."""
         width, height = size
-        return estimate(self._engine, self._plan(height, width, tiling))
+        factors = [self.scale**index for index in range(count)]
+        return [self._plan(height * factor, width * factor, tiling) for factor in factors]
 
     def _plan(self, height: int, width: int, tiling: TilingOptions) -> list[Plan]:
         limits = run_limits(self._engine, height * width)
@@ -347,6 +364,30 @@ class Upscaler:
         done, seconds = progress.total, time.perf_counter() - start
         report = self._report(picture, result, tiling, plans[0], done, seconds)
         yield Step(done, done, seconds, 0.0, image, result, report)
+
+    def _sized_steps(
+        self,
+        image: Any,
+        target: TargetSize,
+        tiling: TilingOptions,
+        keep_metadata: bool,
+        limits: Limits,
+        cancel: Cancel | None,
+    ) -> Iterator[Step]:
+        """Steps of as many passes as the target needs, and the reduction after them."""
+        yield Step(0, 1, 0.0, None)
+        picture = images.decode(image, limits=limits, keep_metadata=keep_metadata)
+        size, count = target.of(picture.size), target.passes(picture.size, self.scale)
+        plans = self._plans(picture.size, count, tiling)
+        for plan in plans:  # before the first pass takes minutes for nothing
+            check_memory(self._engine, plan)
+        tiles = [sum(len(one.tiles) for one in plan) for plan in plans]
+        areas = [sum(one.area for one in plan) for plan in plans]
+
+        def run(source: Picture) -> Iterator[Step]:
+            return self._steps(source, tiling, keep_metadata, limits, cancel)
+
+        yield from steps_to_size(picture, size, tiles, areas, run)
 
     def _assemble(self, source: Picture, canvas: np.ndarray) -> Picture:
         """Assemble the result: colour and transparency that the network did not make.
