@@ -8,9 +8,10 @@ from torch import nn
 from swin2sr.kernels import library
 from swin2sr.kernels.block import BlockKernel
 from swin2sr.kernels.build import KernelError
+from swin2sr.kernels.convolution import ConvolutionKernel
 from swin2sr.kernels.verify import verify
 from swin2sr.nn.attention import CosineWindowAttention
-from swin2sr.nn.blocks import Block, PostNormBlock, PreNormBlock
+from swin2sr.nn.blocks import Block, PostNormBlock, PreNormBlock, ResidualConv
 
 LARGEST_WINDOW = 8  # side in tokens: the kernels hold 64 of a window
 
@@ -40,13 +41,17 @@ def attach(model: nn.Module, bfloat16: bool) -> str:
     verify(kernels, bfloat16)
     for block in blocks:
         block.kernel = BlockKernel(kernels, block, bfloat16)
+    if bfloat16:
+        for module in model.modules():
+            if isinstance(module, ResidualConv):
+                module.kernel = ConvolutionKernel(kernels, module)
     return f"{kernels.instructions}, products in {'bfloat16' if bfloat16 else 'float32'}"
 
 
 def detach(model: nn.Module) -> None:
     """Undo ``attach``."""
     for module in model.modules():
-        if isinstance(module, Block):
+        if isinstance(module, Block | ResidualConv):
             module.kernel = None
 
 

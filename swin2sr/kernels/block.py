@@ -1,4 +1,4 @@
-"""Window block through the kernels, as a function that PyTorch differentiates.
+"""Window block through the kernels, as functions that PyTorch differentiates.
 
 The numbers are those of ``swin2sr.nn.blocks``: within 1e-5 in float32, and with products in
 bfloat16 closer to float32 than autocast's.
@@ -11,11 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
-from torch.nn import functional as F
 
 from swin2sr.kernels import library
-from swin2sr.kernels.library import ARRAYS, Library, Shape
-from swin2sr.nn.attention import MAX_LOGIT_SCALE, CosineWindowAttention
+from swin2sr.kernels.library import Library, Shape
+from swin2sr.nn.attention import CosineWindowAttention
 from swin2sr.nn.blocks import Block
 from swin2sr.nn.position import ContinuousBias, TableBias
 
@@ -36,8 +35,7 @@ class _WindowBlock(torch.autograd.Function):
         saved = [None if p is None else p.contiguous() for p in parameters]
         ctx.kernels, ctx.shape, ctx.bfloat16 = kernels, shape, bfloat16
         ctx.save_for_backward(x, *saved)
-        arrays = library.block_arrays(dict(zip(ARRAYS, saved, strict=True)))
-        return library.block_forward(kernels, shape, arrays, x, bfloat16)
+        return library.block_forward(kernels, shape, library.block_arrays(saved), x, bfloat16)
 
     @staticmethod
     @once_differentiable
@@ -47,13 +45,33 @@ class _WindowBlock(torch.autograd.Function):
         x_gradient = library.block_backward(
             ctx.kernels,
             ctx.shape,
-            library.block_arrays(dict(zip(ARRAYS, saved, strict=True))),
+            library.block_arrays(saved),
             x,
             gradient.contiguous(),
-            library.block_arrays(dict(zip(ARRAYS, gradients, strict=True))),
+            library.block_arrays(gradients),
             ctx.bfloat16,
         )
         return None, None, None, x_gradient, *gradients
+
+
+class _PositionBias(torch.autograd.Function):
+    """SwinV2's bias of every offset, (heads, offsets)."""
+
+    @staticmethod
+    def forward(ctx: Any, kernels: Library, coordinates: Tensor, *parameters: Tensor) -> Tensor:
+        result = library.position_forward(kernels, coordinates, parameters)
+        ctx.kernels = kernels
+        ctx.save_for_backward(coordinates, result, *parameters)
+        return result
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
+        coordinates, result, *parameters = ctx.saved_tensors
+        gradients = library.position_backward(
+            ctx.kernels, coordinates, parameters, result, gradient.contiguous()
+        )
+        return None, None, *gradients
 
 
 class BlockKernel:
@@ -89,48 +107,47 @@ class BlockKernel:
         Returns:
             The same shape.
         """
-        block, attention, mlp = self.block, self.block.attention, self.block.mlp
-        cosine = isinstance(attention, CosineWindowAttention)
-        shape = Shape(
+        shape = self._shape(tokens)
+        with torch.autocast("cpu", enabled=False):  # parameters in another layout are copied
+            result: Tensor = _WindowBlock.apply(
+                self.kernels, shape, self.bfloat16, tokens, *self._parameters()
+            )
+        return result
+
+    def _shape(self, tokens: Tensor) -> Shape:
+        block, attention = self.block, self.block.attention
+        return Shape(
             *tokens.shape,
             attention.heads,
-            mlp.fc1.out_features,
+            block.mlp.fc1.out_features,
             attention.window,
             attention.shift,
-            cosine,
+            isinstance(attention, CosineWindowAttention),
             block.norm1.eps,
             attention.attend.scale,
         )
-        with torch.autocast("cpu", enabled=False):  # tiny, and an error here is one of every token
-            qkv_bias: Tensor | None = attention.qkv.bias
-            temperature: Tensor | None = None
-            if isinstance(attention, CosineWindowAttention):
-                qkv_bias, temperature = cosine_parameters(attention)
-            position = offset_biases(attention.position)
-        result: Tensor = _WindowBlock.apply(
-            self.kernels,
-            shape,
-            self.bfloat16,
-            tokens,
-            *(attention.qkv.weight, qkv_bias, temperature, position),
+
+    def _parameters(self) -> tuple[Tensor | None, ...]:
+        """Parameters in the order of ``library.ARRAYS``."""
+        block, attention, mlp = self.block, self.block.attention, self.block.mlp
+        cosine: tuple[Tensor | None, ...] = (None, None, None)
+        if isinstance(attention, CosineWindowAttention):
+            cosine = (attention.q_bias, attention.v_bias, attention.logit_scale)
+        return (
+            *(attention.qkv.weight, attention.qkv.bias, *cosine),
+            self._offset_biases(attention.position),
             *(attention.proj.weight, attention.proj.bias),
             *(block.norm1.weight, block.norm1.bias, block.norm2.weight, block.norm2.bias),
             *(mlp.fc1.weight, mlp.fc1.bias, mlp.fc2.weight, mlp.fc2.bias),
-        )  # in the order of ARRAYS
-        return result
+        )
 
-
-def cosine_parameters(attention: CosineWindowAttention) -> tuple[Tensor | None, Tensor]:
-    """Return the (3*dim,) bias of query, key and value, or None, and (heads,) temperatures."""
-    bias = None
-    if attention.q_bias is not None and attention.v_bias is not None:
-        bias = torch.cat([attention.q_bias, torch.zeros_like(attention.q_bias), attention.v_bias])
-    return bias, attention.logit_scale.clamp(max=MAX_LOGIT_SCALE).exp().flatten()
-
-
-def offset_biases(position: TableBias | ContinuousBias) -> Tensor:
-    """Return (heads, offsets): the bias of each offset once, not yet spread over pairs."""
-    if isinstance(position, TableBias):
-        return position.table.t()
-    table = position.fc2(F.relu(position.fc1(position.coordinates)))
-    return 16 * torch.sigmoid(table.t())
+    def _offset_biases(self, position: TableBias | ContinuousBias) -> Tensor:
+        """Return (heads, offsets): the bias of each offset once, not yet spread over pairs."""
+        if isinstance(position, TableBias):
+            return position.table.t()
+        biases: Tensor = _PositionBias.apply(
+            self.kernels,
+            position.coordinates,
+            *(position.fc1.weight, position.fc1.bias, position.fc2.weight),
+        )
+        return biases

@@ -13,15 +13,16 @@ from torch import Tensor
 from swin2sr.config import RestorationConfig, Swin2SRConfig, SwinIRConfig
 from swin2sr.kernels.block import BlockKernel
 from swin2sr.kernels.build import KernelError
+from swin2sr.kernels.convolution import ConvolutionKernel
 from swin2sr.kernels.library import Library
-from swin2sr.nn.blocks import Block, build_block, run_block
+from swin2sr.nn.blocks import Block, ResidualConv, add_convolved, build_block, run_block
 
 TOLERANCE = 1e-5  # of the largest number of an output or gradient
 TOLERANCE_BFLOAT16 = 0.1  # numbers of 8 bits; measured: 0.02
 
 
 def verify(kernels: Library, bfloat16: bool) -> None:
-    """Compare outputs and gradients of a shifted block of either generation.
+    """Compare outputs and gradients of a shifted block of either generation, and of a convolution.
 
     Args:
         kernels: from ``library.load``.
@@ -46,9 +47,18 @@ def _difference(kernels: Library, bfloat16: bool) -> float:
             tokens, weights = torch.randn(2, 1, 16, 8, 32)
             expected = _outputs(block, tokens, weights)
             block.kernel = BlockKernel(kernels, block, bfloat16)
-            for ours, theirs in zip(_outputs(block, tokens, weights), expected, strict=True):
-                shares.append((ours - theirs).abs().max() / theirs.abs().max())
+            shares += _shares(_outputs(block, tokens, weights), expected)
+        if bfloat16:
+            conv = ResidualConv(32)
+            expected = _convolved(conv, tokens, weights)
+            conv.kernel = ConvolutionKernel(kernels, conv)
+            shares += _shares(_convolved(conv, tokens, weights), expected)
     return float(torch.stack(shares).max())
+
+
+def _shares(ours: list[Tensor], theirs: list[Tensor]) -> list[Tensor]:
+    pairs = zip(ours, theirs, strict=True)
+    return [(found - expected).abs().max() / expected.abs().max() for found, expected in pairs]
 
 
 def _random_block(config: RestorationConfig) -> Block:
@@ -57,6 +67,15 @@ def _random_block(config: RestorationConfig) -> Block:
         for parameter in block.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.1)
     return block
+
+
+def _convolved(conv: ResidualConv, tokens: Tensor, weights: Tensor) -> list[Tensor]:
+    """As ``_outputs``, of a convolution and its shortcut."""
+    tokens = tokens.requires_grad_()
+    with torch.autocast("cpu", enabled=False):
+        output = add_convolved(conv, None, tokens, tokens)
+        gradients = torch.autograd.grad((output * weights).sum(), [tokens, *conv.parameters()])
+    return [output.detach(), *gradients]
 
 
 def _outputs(block: Block, tokens: Tensor, weights: Tensor) -> list[Tensor]:

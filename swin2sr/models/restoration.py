@@ -15,7 +15,7 @@ from swin2sr.config import RestorationConfig
 from swin2sr.errors import ShapeError
 from swin2sr.images.resize import imresize_tensor
 from swin2sr.models.outputs import FeatureOutput, ImageSuperResolutionOutput
-from swin2sr.nn.blocks import ResidualGroup, on_tokens, pointwise, residual_convolution
+from swin2sr.nn.blocks import ResidualGroup, add_convolved, pointwise, residual_convolution
 from swin2sr.nn.init import drop_path_rates, initialise
 from swin2sr.nn.upsample import build_head
 from swin2sr.nn.windows import pad_to_windows
@@ -142,9 +142,10 @@ class Trunk(nn.Module):
             attentions += weights
             if output_hidden_states:
                 hidden.append(tokens.flatten(1, 2))
-        body = on_tokens(self.conv_after_body, self.norm(tokens)).permute(0, 3, 1, 2)
+        shortcut = shallow.permute(0, 2, 3, 1)
+        features = add_convolved(self.conv_after_body, None, self.norm(tokens), shortcut)
         return FeatureOutput(
-            body + shallow,
+            features.permute(0, 3, 1, 2),
             tuple(hidden) if output_hidden_states else None,
             tuple(attentions) if output_attentions else None,
         )

@@ -286,10 +286,33 @@ def _kinds(chosen: Sequence[Region], counts: Sequence[int]) -> list[tuple[int, i
     return [(count, region.kind) for count, region in zip(counts, chosen, strict=True)]
 
 
+class ConvolutionKernel(Protocol):
+    """Compiled code of a convolution and its shortcut, see ``swin2sr.kernels``."""
+
+    def accepts(self, tokens: Tensor) -> bool:
+        """Return whether it computes the convolution of this map."""
+
+    def __call__(self, tokens: Tensor, proj: nn.Conv2d | None, shortcut: Tensor) -> Tensor:
+        """Compute ``add_convolved`` of this convolution."""
+
+
+class ResidualConv(nn.Conv2d):
+    """3x3 convolution before a shortcut.
+
+    Attributes:
+        kernel: computes ``add_convolved`` in PyTorch's place while gradients are recorded; None as
+            a rule.
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__(dim, dim, 3, padding=1)
+        self.kernel: ConvolutionKernel | None = None
+
+
 def residual_convolution(dim: int, kind: str) -> nn.Module:
     """Build the convolution before a shortcut, "1conv" or "3conv" (a bottleneck of dim/4)."""
     if kind == "1conv":
-        return nn.Conv2d(dim, dim, 3, padding=1)
+        return ResidualConv(dim)
     return nn.Sequential(
         nn.Conv2d(dim, dim // 4, 3, padding=1),
         nn.LeakyReLU(0.2),
@@ -307,6 +330,26 @@ def on_tokens(layer: nn.Module, tokens: Tensor) -> Tensor:
 def pointwise(layer: nn.Conv2d, tokens: Tensor) -> Tensor:
     """Apply a 1x1 convolution to (B, H, W, C) tokens as the linear map it is."""
     return linear(tokens, layer.weight.flatten(1), layer.bias)
+
+
+def add_convolved(
+    conv: nn.Module, proj: nn.Conv2d | None, tokens: Tensor, shortcut: Tensor
+) -> Tensor:
+    """Compute ``proj(conv(tokens)) + shortcut``.
+
+    Args:
+        conv: of ``residual_convolution``. proj: 1x1 convolution, or None.
+        tokens, shortcut: (B, H, W, dim).
+    Returns:
+        (B, H, W, dim).
+    """
+    kernel = conv.kernel if isinstance(conv, ResidualConv) else None
+    if kernel is not None and torch.is_grad_enabled() and kernel.accepts(tokens):
+        return kernel(tokens, proj, shortcut)
+    features = on_tokens(conv, tokens)
+    if proj is not None:
+        features = pointwise(proj, features)
+    return features + shortcut
 
 
 class ResidualGroup(nn.Module):
@@ -347,7 +390,4 @@ class ResidualGroup(nn.Module):
             features, weights = run_block(block, features, mask, need_weights)
             if weights is not None:
                 matrices.append(weights)
-        features = on_tokens(self.conv, features)
-        if self.proj is not None:
-            features = pointwise(self.proj, features)
-        return features + tokens, matrices
+        return add_convolved(self.conv, self.proj, features, tokens), matrices

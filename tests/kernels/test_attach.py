@@ -17,7 +17,7 @@ from swin2sr.kernels.attach import attach, detach, unsuitable
 from swin2sr.kernels.block import BlockKernel
 from swin2sr.kernels.build import KernelError
 from swin2sr.models import RestorationModel, restoration_model
-from swin2sr.nn.blocks import Block, build_block
+from swin2sr.nn.blocks import Block, ResidualConv, build_block
 
 try:
     KERNELS = library.load()
@@ -77,6 +77,20 @@ def test_an_attached_network_computes_the_same(
     assert len(calls) == 2
 
 
+@pytest.mark.skipif(not KERNELS.has_bfloat16, reason="the processor has no AMX")
+def test_convolutions_of_an_attached_network_multiply_in_bfloat16(model: RestorationModel) -> None:
+    pixels = torch.rand(2, 3, 16, 24)
+    expected = output(model, pixels)
+    attach(model, bfloat16=True)
+    convolutions = [m for m in model.modules() if isinstance(m, ResidualConv)]
+    assert all(conv.kernel is not None for conv in convolutions)
+    assert len(convolutions) == 2
+    found = output(model, pixels)
+    assert 0 < (found - expected).abs().max() < 1e-2
+    detach(model)
+    assert torch.equal(output(model, pixels), expected)
+
+
 def test_without_gradients_pytorch_computes(model: RestorationModel, calls: list[Tensor]) -> None:
     pixels = torch.rand(1, 3, 16, 16)
     with torch.no_grad():
@@ -95,7 +109,7 @@ def test_attention_matrices_and_head_masks_come_from_pytorch(
 ) -> None:
     pixels, mask = torch.rand(1, 3, 16, 16), torch.ones(2)
     expected = output(model, pixels, head_mask=mask)
-    attach(model, bfloat16=True)
+    attach(model, bfloat16=False)
     calls.clear()
     assert torch.equal(output(model, pixels, head_mask=mask), expected)
     assert model(pixels, output_attentions=True).attentions

@@ -129,6 +129,18 @@ def test_bfloat16_is_closer_to_float32_than_autocast(
     assert spread(ours) < 0.03
 
 
+def test_temperatures_have_a_highest() -> None:
+    block = random_block(Swin2SRConfig, 32, 2, 8, 4)
+    with torch.no_grad():
+        block.get_parameter("attention.logit_scale").view(-1)[0] = 7.0
+    tokens, weights = torch.randn(2, 1, 8, 16, 32)
+    found = outputs(kernel_of(block), block, tokens, weights)
+    assert found["attention.logit_scale"].view(-1)[0] == 0 != found["attention.logit_scale"][1]
+    block.double()
+    expected = outputs(eager(block), block, tokens.double(), weights.double())
+    assert all(difference(found, expected, name) < 1e-5 for name in expected)
+
+
 def test_a_block_without_biases_is_pytorchs_too() -> None:
     config = Swin2SRConfig(embed_dim=32, num_heads=(2,), depths=(1,), qkv_bias=False)
     torch.manual_seed(0)

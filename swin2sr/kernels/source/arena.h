@@ -42,8 +42,8 @@ private:
   }
 };
 
-// Arrays in one block, each beginning at a cache line, zeros at first. The layout is walked through
-// twice: without memory, to measure it, and after allocate() with it.
+// Arrays in one block, each beginning at a cache line. The layout is walked through twice: without
+// memory, to measure it, and after allocate() with it.
 class Arena {
 public:
   template <class Word> Word* take(long count) {
@@ -53,10 +53,17 @@ public:
     used += (count * (long)sizeof(Word) + 4095) / 4096 * 4096 + 64;
     return reinterpret_cast<Word*>(place);
   }
+  template <class Word> Word* take_zeros(long count) {
+    Word* array = take<Word>(count);
+    zero(array, count * sizeof(Word));
+    return array;
+  }
+  void zero(void* array, long bytes) const {
+    if (memory) std::memset(array, 0, bytes);
+  }
   void allocate() {
     size = used;
     memory = MemoryPool::take(size);
-    std::memset(memory, 0, size);
     used = 0;
   }
   ~Arena() {

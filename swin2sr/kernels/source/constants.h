@@ -12,9 +12,11 @@ template <class Precision> struct Constants {
   float* position; // (heads, key, query), 64 each
   float* masks;    // (kinds, key, query), see Window::kind; null without shift
   float* qkv_bias; // in the order of qkv_row; zeros where there is none
+  float* wanted;   // (heads): what queries are multiplied by, unit queries with cosines
   const BlockArrays& arrays;
 
-  Constants(const BlockShape& s, const BlockArrays& given) : arrays(given) {
+  // trains: with what the backward pass needs.
+  Constants(const BlockShape& s, const BlockArrays& given, bool trains) : arrays(given) {
     lay_out(s);
     arena.allocate();
     lay_out(s);
@@ -22,12 +24,14 @@ template <class Precision> struct Constants {
     for (int r = 0; r < 3 * C; r++) {
       const int from = qkv_row(s, r);
       std::memcpy(ordered + (long)r * C, given.qkv + (long)from * C, sizeof(float) * C);
-      qkv_bias[r] = given.qkv_bias ? given.qkv_bias[from] : 0.0f;
+      qkv_bias[r] = bias_of(s, from);
     }
-    qkv = Precision::weight(ordered, 3 * C, C, words[0]);
-    proj = Precision::weight(given.proj, C, C, words[1]);
-    fc1 = Precision::weight(given.fc1, s.hidden, C, words[2]);
-    fc2 = Precision::weight(given.fc2, C, s.hidden, words[3]);
+    for (int h = 0; h < s.heads; h++)
+      wanted[h] = s.cosine ? std::exp(limited_logit_scale(given, h)) : s.scale;
+    qkv = Precision::weight(ordered, 3 * C, C, trains, words[0]);
+    proj = Precision::weight(given.proj, C, C, trains, words[1]);
+    fc1 = Precision::weight(given.fc1, s.hidden, C, trains, words[2]);
+    fc2 = Precision::weight(given.fc2, C, s.hidden, trains, words[3]);
     fill_position(s);
     if (s.shift) fill_masks(s);
   }
@@ -45,8 +49,15 @@ private:
     words[2] = arena.take<Word>(Precision::weight_words(s.hidden, C));
     words[3] = arena.take<Word>(Precision::weight_words(C, s.hidden));
     ordered = arena.take<float>(3L * C * C), qkv_bias = arena.take<float>(3 * C);
-    position = arena.take<float>((long)s.heads * TOKENS * TOKENS);
-    masks = s.shift ? arena.take<float>(4 * TOKENS * TOKENS) : nullptr;
+    wanted = arena.take<float>(s.heads);
+    position = arena.take_zeros<float>((long)s.heads * TOKENS * TOKENS);
+    masks = s.shift ? arena.take_zeros<float>(4 * TOKENS * TOKENS) : nullptr;
+  }
+  // The bias of a row of PyTorch's matrix.
+  float bias_of(const BlockShape& s, int row) const {
+    if (arrays.qkv_bias) return arrays.qkv_bias[row];
+    const float* bias = row < s.channels ? arrays.q_bias : arrays.v_bias;
+    return bias && row / s.channels != 1 ? bias[row % s.channels] : 0.0f;
   }
   void fill_position(const BlockShape& s) {
     const int N = s.window * s.window;
@@ -54,9 +65,9 @@ private:
       float* to = position + (long)h * TOKENS * TOKENS;
       for (int i = N * TOKENS; i < TOKENS * TOKENS; i++) to[i] = ABSENT;
       const float* table = arrays.position + (long)h * offsets_of(s);
-      for (int key = 0; key < N; key++)
-        for (int query = 0; query < N; query++)
-          to[key * TOKENS + query] = table[offset_of(s, query, key)];
+      each_offset_run(s, [&](int offset, int key, int query) {
+        for (int i = 0; i < s.window; i++) to[key * TOKENS + query + i] = table[offset + i];
+      });
     }
   }
   void fill_masks(const BlockShape& s) {

@@ -24,15 +24,15 @@ private:
   Arena arena;
   void lay_out(const BlockShape& s) {
     const int C = s.channels, wide = round_up(C, 16);
-    qkv = arena.take<float>((long)round_up(3 * C, 32) * wide);
-    proj = arena.take<float>((long)round_up(C, 32) * wide);
-    fc1 = arena.take<float>((long)round_up(s.hidden, 32) * wide);
-    fc2 = arena.take<float>((long)round_up(s.hidden, 32) * wide);
-    position = arena.take<float>((long)s.heads * TOKENS * TOKENS);
+    qkv = arena.take_zeros<float>((long)round_up(3 * C, 32) * wide);
+    proj = arena.take_zeros<float>((long)round_up(C, 32) * wide);
+    fc1 = arena.take_zeros<float>((long)round_up(s.hidden, 32) * wide);
+    fc2 = arena.take_zeros<float>((long)round_up(s.hidden, 32) * wide);
+    position = arena.take_zeros<float>((long)s.heads * TOKENS * TOKENS);
     float** lanes[] = {&qkv_bias, &temperature, &proj_bias, &fc1_bias,   &fc2_bias,
                        &norm1,    &norm1_bias,  &norm2,     &norm2_bias};
     const int counts[] = {3 * C, s.heads, C, s.hidden, C, C, C, C, C};
-    for (int i = 0; i < 9; i++) *lanes[i] = arena.take<float>((long)counts[i] * LANES);
+    for (int i = 0; i < 9; i++) *lanes[i] = arena.take_zeros<float>((long)counts[i] * LANES);
   }
 };
 
@@ -42,7 +42,8 @@ public:
   GradientSum(const BlockShape& shape, int threads) : s(shape), parts(threads) {}
   std::unique_ptr<Gradients>& operator[](int thread) { return parts[thread]; }
 
-  void write(const BlockArrays& to) const {
+  // wanted: of Constants.
+  void write(const BlockArrays& parameters, const float* wanted, const BlockArrays& to) const {
     const int C = s.channels, wide = round_up(C, 16);
     std::vector<float> ordered(3 * C * (size_t)C), ordered_bias(3 * C);
     matrix(&Gradients::qkv, 3 * C, C, wide, false, ordered.data());
@@ -50,13 +51,19 @@ public:
     for (int r = 0; r < 3 * C; r++) {
       const int row = qkv_row(s, r);
       std::memcpy(to.qkv + (long)row * C, &ordered[(long)r * C], sizeof(float) * C);
+      float* bias = row < C ? to.q_bias : row < 2 * C ? nullptr : to.v_bias;
       if (to.qkv_bias) to.qkv_bias[row] = ordered_bias[r];
+      else if (bias) bias[row % C] = ordered_bias[r];
     }
     matrix(&Gradients::proj, C, C, wide, false, to.proj);
     matrix(&Gradients::fc1, s.hidden, C, wide, false, to.fc1);
     matrix(&Gradients::fc2, C, s.hidden, wide, true, to.fc2);
     position(to.position);
-    if (to.temperature) lanes(&Gradients::temperature, s.heads, to.temperature);
+    if (s.cosine) {
+      lanes(&Gradients::temperature, s.heads, to.logit_scale);
+      for (int h = 0; h < s.heads; h++)
+        to.logit_scale[h] *= parameters.logit_scale[h] > MOST_LOGIT_SCALE ? 0.0f : wanted[h];
+    }
     lanes(&Gradients::proj_bias, C, to.proj_bias);
     lanes(&Gradients::fc1_bias, s.hidden, to.fc1_bias);
     lanes(&Gradients::fc2_bias, C, to.fc2_bias);
@@ -73,13 +80,22 @@ private:
 
   // to (rows, columns), from rows of a stride, or (transposed) from columns of a stride.
   void matrix(Array array, int rows, int columns, long stride, bool transposed, float* to) const {
-    for (int row = 0; row < rows; row++)
-      for (int column = 0; column < columns; column++) {
-        float total = 0;
-        for (const auto& part : parts)
-          total += ((*part).*array)[transposed ? column * stride + row : row * stride + column];
-        to[(long)row * columns + column] = total;
+    std::vector<float> turned;
+    for (size_t i = 0; i < parts.size(); i++) {
+      const float* from = (*parts[i]).*array;
+      long from_stride = stride;
+      if (transposed) {
+        turned.resize((size_t)rows * columns);
+        transpose(from, stride, columns, rows, turned.data(), (long)columns);
+        from = turned.data(), from_stride = columns;
       }
+      for (int row = 0; row < rows; row++) {
+        float* sums = to + (long)row * columns;
+        const float* own = from + row * from_stride;
+        for (int column = 0; column < columns; column++)
+          sums[column] = i ? sums[column] + own[column] : own[column];
+      }
+    }
   }
   void lanes(Array array, int n, float* to) const {
     for (int i = 0; i < n; i++) {
@@ -89,13 +105,14 @@ private:
   }
   // to (heads, offsets): over all pairs of tokens that are so far apart too.
   void position(float* to) const {
-    const int N = s.window * s.window;
     std::memset(to, 0, sizeof(float) * s.heads * offsets_of(s));
     for (const auto& part : parts)
-      for (int h = 0; h < s.heads; h++)
-        for (int key = 0; key < N; key++)
-          for (int query = 0; query < N; query++)
-            to[h * offsets_of(s) + offset_of(s, query, key)] +=
-                part->position[((long)h * TOKENS + key) * TOKENS + query];
+      for (int h = 0; h < s.heads; h++) {
+        float* sums = to + (long)h * offsets_of(s);
+        const float* from = part->position + (long)h * TOKENS * TOKENS;
+        each_offset_run(s, [&](int offset, int key, int query) {
+          for (int i = 0; i < s.window; i++) sums[offset + i] += from[key * TOKENS + query + i];
+        });
+      }
   }
 };

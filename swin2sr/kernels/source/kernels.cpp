@@ -1,6 +1,9 @@
 // C interface of the kernels, for ctypes: without headers of PyTorch or of Python.
+#include <algorithm>
 #include <new>
 
+#include "convolution.h"
+#include "position.h"
 #include "thread_pool.h"
 #include "window_block.h"
 
@@ -10,11 +13,9 @@
 
 enum Status { OK, UNSUPPORTED, NO_MEMORY, NO_THREAD };
 
-// Each thread takes as many windows that follow each other: the same ones in every call, so that
-// sums over windows come out the same.
-template <class Precision, class Work>
-static void for_each_window(const BlockShape& s, int threads, Work work) {
-  const long count = windows_of(s);
+// Each thread takes as many windows, or tiles of a map, that follow each other: the same ones in
+// every call, so that sums over them come out the same.
+template <class Precision, class Work> static void share(long count, int threads, Work work) {
   ThreadPool::instance().run(threads, [&](int thread) {
     [[maybe_unused]] const typename Precision::Registers registers;
     work(thread, (int)(count * thread / threads), (int)(count * (thread + 1) / threads));
@@ -24,8 +25,8 @@ static void for_each_window(const BlockShape& s, int threads, Work work) {
 template <class Precision>
 static void block_forward(const BlockShape& s, const BlockArrays& arrays, const float* x, float* y,
                           int threads) {
-  const Constants<Precision> constants(s, arrays);
-  for_each_window<Precision>(s, threads, [&](int, int begin, int end) {
+  const Constants<Precision> constants(s, arrays, false);
+  share<Precision>(windows_of(s), threads, [&](int, int begin, int end) {
     WindowBlock<Precision, false>(s, constants).forward(begin, end, x, y);
   });
 }
@@ -34,15 +35,37 @@ template <class Precision>
 static void block_backward(const BlockShape& s, const BlockArrays& arrays, const float* x,
                            const float* gradient, float* x_gradient, const BlockArrays& gradients,
                            int threads) {
-  const Constants<Precision> constants(s, arrays);
+  const Constants<Precision> constants(s, arrays, true);
   GradientSum sum(s, threads);
-  for_each_window<Precision>(s, threads, [&](int thread, int begin, int end) {
+  share<Precision>(windows_of(s), threads, [&](int thread, int begin, int end) {
     sum[thread] = std::make_unique<Gradients>(s);
     WindowBlock<Precision, true> block(s, constants);
     block.backward(begin, end, x, gradient, x_gradient, *sum[thread]);
   });
-  sum.write(gradients);
+  sum.write(arrays, constants.wanted, gradients);
 }
+
+#if defined(__AMX_BF16__) && defined(__AVX512BF16__)
+static void convolution_forward(const ConvolutionShape& s, const ConvolutionArrays& arrays,
+                                const float* x, const float* added, float* y, int threads) {
+  const ConvolutionWeights weights(s, arrays.weight, false);
+  share<BFloat16>(MapTile::count(s), threads, [&](int, int begin, int end) {
+    Convolution(s, false).forward(begin, end, weights, arrays.bias, x, added, y);
+  });
+}
+
+static void convolution_backward(const ConvolutionShape& s, const ConvolutionArrays& arrays,
+                                 const float* x, const float* gradient, float* x_gradient,
+                                 const ConvolutionArrays& gradients, int threads) {
+  const ConvolutionWeights weights(s, arrays.weight, true);
+  std::vector<std::unique_ptr<ConvolutionGradients>> parts(threads);
+  share<BFloat16>(MapTile::count(s), threads, [&](int thread, int begin, int end) {
+    parts[thread] = std::make_unique<ConvolutionGradients>(s);
+    Convolution(s, true).backward(begin, end, weights, x, gradient, x_gradient, *parts[thread]);
+  });
+  write_gradients(s, parts, gradients);
+}
+#endif
 
 // Nothing may be thrown through a C interface.
 template <class Call> static int status_of(Call call) {
@@ -56,9 +79,6 @@ template <class Call> static int status_of(Call call) {
   }
 }
 
-static int threads_for(const BlockShape& s, int most) {
-  return most < windows_of(s) ? most : windows_of(s);
-}
 
 // 1 where bfloat16 products are compiled in and the system lets this process use the tiles.
 extern "C" int swin_has_bfloat16() {
@@ -75,7 +95,7 @@ extern "C" int swin_has_bfloat16() {
 // the same. threads: at most. Returns a Status.
 extern "C" int swin_block_forward(const BlockShape* shape, const BlockArrays* arrays,
                                   const float* x, float* y, int bfloat16, int threads) {
-  threads = threads_for(*shape, threads);
+  threads = std::min(threads, windows_of(*shape));
   if (!bfloat16)
     return status_of([&] { block_forward<Float32>(*shape, *arrays, x, y, threads); });
 #if defined(__AMX_BF16__) && defined(__AVX512BF16__)
@@ -89,7 +109,7 @@ extern "C" int swin_block_forward(const BlockShape* shape, const BlockArrays* ar
 extern "C" int swin_block_backward(const BlockShape* shape, const BlockArrays* arrays,
                                    const float* x, const float* gradient, float* x_gradient,
                                    const BlockArrays* gradients, int bfloat16, int threads) {
-  threads = threads_for(*shape, threads);
+  threads = std::min(threads, windows_of(*shape));
   if (!bfloat16)
     return status_of([&] {
       block_backward<Float32>(*shape, *arrays, x, gradient, x_gradient, *gradients, threads);
@@ -99,6 +119,54 @@ extern "C" int swin_block_backward(const BlockShape* shape, const BlockArrays* a
     return status_of([&] {
       block_backward<BFloat16>(*shape, *arrays, x, gradient, x_gradient, *gradients, threads);
     });
+#endif
+  return UNSUPPORTED;
+}
+
+// result (heads, offsets): what is added to the products of tokens so far apart. Returns a Status.
+extern "C" int swin_position_forward(const PositionShape* shape, const PositionArrays* arrays,
+                                     const float* coordinates, float* result) {
+  return status_of([&] { PositionBias(*shape, *arrays, coordinates).forward(result); });
+}
+
+// Gradients of the parameters, from the result and its gradient. Returns a Status.
+extern "C" int swin_position_backward(const PositionShape* shape, const PositionArrays* arrays,
+                                      const float* coordinates, const float* result,
+                                      const float* gradient, const PositionArrays* gradients) {
+  return status_of([&] {
+    PositionBias(*shape, *arrays, coordinates).backward(result, gradient, *gradients);
+  });
+}
+
+// y = convolution(x) + bias + added, with products in bfloat16; added: null, or a map like y.
+// Returns a Status.
+extern "C" int swin_convolution_forward(const ConvolutionShape* shape,
+                                        const ConvolutionArrays* arrays, const float* x,
+                                        const float* added, float* y, int threads) {
+#if defined(__AMX_BF16__) && defined(__AVX512BF16__)
+  threads = std::min(threads, MapTile::count(*shape));
+  if (swin_has_bfloat16())
+    return status_of([&] { convolution_forward(*shape, *arrays, x, added, y, threads); });
+#else
+  (void)shape, (void)arrays, (void)x, (void)added, (void)y, (void)threads;
+#endif
+  return UNSUPPORTED;
+}
+
+// Gradients of x, unless it is null, and of the parameters. Returns a Status.
+extern "C" int swin_convolution_backward(const ConvolutionShape* shape,
+                                         const ConvolutionArrays* arrays, const float* x,
+                                         const float* gradient, float* x_gradient,
+                                         const ConvolutionArrays* gradients, int threads) {
+#if defined(__AMX_BF16__) && defined(__AVX512BF16__)
+  threads = std::min(threads, MapTile::count(*shape));
+  if (swin_has_bfloat16())
+    return status_of([&] {
+      convolution_backward(*shape, *arrays, x, gradient, x_gradient, *gradients, threads);
+    });
+#else
+  (void)shape, (void)arrays, (void)x, (void)gradient, (void)x_gradient, (void)gradients;
+  (void)threads;
 #endif
   return UNSUPPORTED;
 }

@@ -76,7 +76,7 @@ struct Float32 {
     Left as_is, transposed;
   };
   static long weight_words(int, int) { return 0; }
-  static Weight weight(const float* values, int, int K, Word*) {
+  static Weight weight(const float* values, int, int K, bool, Word*) {
     return {{values, K, 1}, {values, 1, K}};
   }
 
@@ -185,8 +185,12 @@ struct BFloat16 {
   // Pairs of rows that do not fill a tile stay zeros: they meet numbers of no meaning.
   static Rows rows(Arena& arena, int n, int windows = 1) {
     const long stride = windows * 128L + (windows > 1 ? 64 : 0); // rows in different cache sets
-    auto* plain = arena.take<uint16_t>(round_up(n, 32) * stride / 2);
-    return {plain, stride, arena.take<uint32_t>(round_up(n, 32) * 32L), n};
+    const int high = round_up(n, 32);
+    auto* plain = arena.take<uint16_t>(high * stride / 2);
+    auto* pairs = arena.take<uint32_t>(high * 32L);
+    arena.zero(plain + n * stride / 2, (high - n) * stride);
+    arena.zero(pairs + n * 32L, (high - n) * 128L);
+    return {plain, stride, pairs, n};
   }
   static long words(int n, int windows = 1) { return 32L * round_up(n, 32) * windows; }
 
@@ -205,20 +209,36 @@ struct BFloat16 {
   struct Weight {
     Left as_is, transposed;
   };
-  // Both forms, and a tile of rows more: parts of a weight are read in whole tiles.
+  // Both forms, and a tile of rows more: parts of a weight are read in whole tiles, whose last rows
+  // give sums that nobody reads.
   static long weight_words(int M, int K) { return (round_up(M, 32) + 16L) * round_up(K, 32); }
-  static Weight weight(const float* values, int M, int K, Word* buffer) {
+  static Weight weight(const float* values, int M, int K, bool both, Word* buffer) {
     auto* as_is = reinterpret_cast<uint16_t*>(buffer);
     const int high = round_up(M, 32), wide = round_up(K, 32);
+    round_rows(values, K, M, K, wide, as_is, wide);
+    if (!both) return {{as_is, wide * 2}, {nullptr, 0}};
     auto* transposed = as_is + (high + 16L) * wide;
-    std::memset(buffer, 0, 4 * weight_words(M, K));
-    for (int m = 0; m < M; m++)
-      for (int k = 0; k < K; k++) {
-        const uint16_t value = to_bfloat16(values[(long)m * K + k]);
-        as_is[(long)m * wide + k] = value;
-        transposed[(long)k * high + m] = value;
+    alignas(64) float columns[16 * 16];
+    for (int k = 0; k < K; k += 16)
+      for (int m = 0; m < high; m += 16) {
+        const int across = K - k < 16 ? K - k : 16, down = M - m < 16 ? M - m : 16;
+        if (down < 16) std::memset(columns, 0, sizeof columns);
+        if (down > 0) transpose(values + (long)m * K + k, K, down, across, columns, 16L);
+        round_rows(columns, 16, across, 16, 16, transposed + (long)k * high + m, high);
       }
     return {{as_is, wide * 2}, {transposed, high * 2}};
+  }
+  // Rows of floats -> rows of bfloat16, with zeros up to a length that is a multiple of 16.
+  static void round_rows(const float* from, long from_stride, int rows, int columns, int length,
+                         uint16_t* to, long to_stride) {
+    for (int row = 0; row < rows; row++)
+      for (int c = 0; c < length; c += 16) {
+        const int left = columns - c;
+        const __mmask16 present = left >= 16 ? 0xffff : left > 0 ? (1 << left) - 1 : 0;
+        const __m512 values = _mm512_maskz_loadu_ps(present, from + row * from_stride + c);
+        const __m256i rounded = (__m256i)_mm512_cvtneps_pbh(values);
+        _mm256_storeu_si256((__m256i*)(to + row * to_stride + c), rounded);
+      }
   }
 
   static void product(Left a, Right b, int M, int K, float* out) {
@@ -243,13 +263,7 @@ struct BFloat16 {
     Registers(const Registers&) = delete;
   };
 
-private:
-  static uint16_t to_bfloat16(float value) {
-    const __m128bh converted = _mm_cvtneps_pbh(_mm_set1_ps(value));
-    uint16_t result;
-    std::memcpy(&result, &converted, 2);
-    return result;
-  }
+  // out (M, N) = or += left (M, 32 * tiles) b, whose rows of pairs are b_stride bytes apart.
   static void multiply(Left a, const uint32_t* b, long b_stride, int M, int N, int tiles,
                        float* out, long stride, bool add) {
     for (int m = 0; m < M; m += 32)
@@ -263,24 +277,27 @@ private:
         else sums<1, 1>(left, a.stride, b + n, b_stride, tiles, to, stride, add);
       }
   }
-  // Up to 2 x 2 tiles of sums at once.
-  template <int HIGH, int WIDE>
-  static inline void sums(const uint16_t* a, long a_stride, const uint32_t* b, long b_stride,
-                          int tiles, float* out, long stride, bool add) {
-    const long bytes = stride * 4;
+
+  // Up to 2 x 2 tiles of sums, which stay in registers: zeroed or loaded, added to, stored.
+  static inline void zero_sums() {
     // The intrinsics do not tell the compiler that they read memory: let all writes happen first.
     __asm__ volatile("" ::: "memory");
-    if (add) {
-      _tile_loadd(0, out, bytes);
-      if (WIDE == 2) _tile_loadd(1, out + 16, bytes);
-      if (HIGH == 2) _tile_loadd(2, out + 16 * stride, bytes);
-      if (HIGH == 2 && WIDE == 2) _tile_loadd(3, out + 16 * stride + 16, bytes);
-    } else {
-      _tile_zero(0);
-      _tile_zero(1);
-      _tile_zero(2);
-      _tile_zero(3);
-    }
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+  }
+  template <int HIGH, int WIDE> static inline void load_sums(const float* from, long stride) {
+    __asm__ volatile("" ::: "memory");
+    const long bytes = stride * 4;
+    _tile_loadd(0, from, bytes);
+    if (WIDE == 2) _tile_loadd(1, from + 16, bytes);
+    if (HIGH == 2) _tile_loadd(2, from + 16 * stride, bytes);
+    if (HIGH == 2 && WIDE == 2) _tile_loadd(3, from + 16 * stride + 16, bytes);
+  }
+  template <int HIGH, int WIDE>
+  static inline void add_products(const uint16_t* a, long a_stride, const uint32_t* b,
+                                  long b_stride, int tiles) {
     for (int k = 0; k < tiles; k++, a += 32, b += 4 * b_stride) {
       _tile_loadd(4, a, a_stride);
       _tile_loadd(6, b, b_stride);
@@ -295,10 +312,23 @@ private:
         if (WIDE == 2) _tile_dpbf16ps(3, 5, 7);
       }
     }
-    _tile_stored(0, out, bytes);
-    if (WIDE == 2) _tile_stored(1, out + 16, bytes);
-    if (HIGH == 2) _tile_stored(2, out + 16 * stride, bytes);
-    if (HIGH == 2 && WIDE == 2) _tile_stored(3, out + 16 * stride + 16, bytes);
+  }
+  template <int HIGH, int WIDE> static inline void store_sums(float* to, long stride) {
+    const long bytes = stride * 4;
+    _tile_stored(0, to, bytes);
+    if (WIDE == 2) _tile_stored(1, to + 16, bytes);
+    if (HIGH == 2) _tile_stored(2, to + 16 * stride, bytes);
+    if (HIGH == 2 && WIDE == 2) _tile_stored(3, to + 16 * stride + 16, bytes);
+  }
+
+private:
+  template <int HIGH, int WIDE>
+  static inline void sums(const uint16_t* a, long a_stride, const uint32_t* b, long b_stride,
+                          int tiles, float* out, long stride, bool add) {
+    if (add) load_sums<HIGH, WIDE>(out, stride);
+    else zero_sums();
+    add_products<HIGH, WIDE>(a, a_stride, b, b_stride, tiles);
+    store_sums<HIGH, WIDE>(out, stride);
   }
 };
 #endif

@@ -12,8 +12,9 @@ struct BlockShape {
 };
 // Parameters, or where their gradients go: float32, laid out as PyTorch's.
 struct BlockArrays {
-  float *qkv, *qkv_bias; // (3 * channels, channels), (3 * channels) or null
-  float* temperature;    // (heads), what unit queries are multiplied by; null without cosines
+  float *qkv, *qkv_bias;   // (3 * channels, channels), (3 * channels) or null
+  float *q_bias, *v_bias;  // with cosines, instead of qkv_bias: (channels) or null
+  float* logit_scale;      // (heads), logarithm of what unit queries are multiplied by, with cosines
   // (heads, (2 * window - 1)^2): what is added to the products of tokens this far apart; rows of
   // offsets (query - key) from -(window - 1) on, columns likewise.
   float* position;
@@ -23,13 +24,25 @@ struct BlockArrays {
 };
 }
 
-// How many offsets two tokens of a window can have, and which one these have.
+constexpr float MOST_LOGIT_SCALE = 4.6051702f; // log(100)
+static inline float limited_logit_scale(const BlockArrays& arrays, int head) { // keeps a NaN
+  const float value = arrays.logit_scale[head];
+  return value > MOST_LOGIT_SCALE ? MOST_LOGIT_SCALE : value;
+}
+
+// How many offsets two tokens of a window can have.
 static inline int offsets_of(const BlockShape& s) {
   return (2 * s.window - 1) * (2 * s.window - 1);
 }
-static inline int offset_of(const BlockShape& s, int query, int key) {
-  const int side = s.window, down = query / side - key / side + side - 1;
-  return down * (2 * side - 1) + query % side - key % side + side - 1;
+// Calls run(offset, key, query) for every key and every row of the window: the queries of a row,
+// from this one on, have offsets that follow each other, from this one on.
+template <class Run> static inline void each_offset_run(const BlockShape& s, Run run) {
+  const int side = s.window;
+  for (int key_y = 0; key_y < side; key_y++)
+    for (int key_x = 0; key_x < side; key_x++)
+      for (int y = 0; y < side; y++)
+        run((y - key_y + side - 1) * (2 * side - 1) + side - 1 - key_x, key_y * side + key_x,
+            y * side);
 }
 
 // Query, key and value of a head follow each other here, so that a head is computed by itself; in

@@ -97,7 +97,7 @@ private:
     for (float** rows : {&x, &first, &middle, &second}) *rows = take_rows(C);
     slice = take_rows(3 * d > SLICE ? 3 * d : SLICE);
     logits = take_rows(TOKENS), head = take_rows(d);
-    zeros = arena.take<float>(round_up(C, 16));
+    zeros = arena.take_zeros<float>(round_up(C, 16));
     inverse_sums = arena.take<float>(s.heads * TOKENS);
     lengths = arena.take<float>(2 * s.heads * TOKENS);
     for (Group* one : {&qkv_input, &mixed, &mlp_input}) one->all = Precision::rows(arena, C, side);
@@ -169,7 +169,7 @@ private:
   void scale(int h, int part, const Rows& to) {
     float* rows = row(slice, part * d);
     const float* bias = w.qkv_bias + (3 * h + part) * d;
-    const float wanted = part ? 1.0f : s.cosine ? p.temperature[h] : s.scale;
+    const float wanted = part ? 1.0f : w.wanted[h];
     vec factor[VECTORS];
     for (int j = 0; j < VECTORS; j++) factor[j] = broadcast(wanted);
     if (s.cosine && part < 2) {
@@ -377,7 +377,7 @@ private:
   // Gradient (in head) of a query (part 0) or key (1) of the wanted length, or of a value (2) ->
   // of the one before.
   void scale_backward(int h, int part, const Rows& rows, Gradients& sums) {
-    const float wanted = part ? 1.0f : s.cosine ? p.temperature[h] : s.scale;
+    const float wanted = part ? 1.0f : w.wanted[h];
     vec along[VECTORS] = {}, share[VECTORS] = {}, factor[VECTORS];
     for (int j = 0; j < VECTORS; j++) factor[j] = broadcast(wanted);
     if (s.cosine && part < 2) {
