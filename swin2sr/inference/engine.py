@@ -52,23 +52,15 @@ class Cancel(Protocol):
 
 @dataclass(frozen=True)
 class Progress:
-    """Progress of ``run_tiles``.
+    """Progress of ``run_tiles``."""
 
-    Args:
-        done, total: tiles; ``total`` grows when memory ran out and tiles were halved.
-        area, area_left: pixels the network has seen and will see, margins included.
-        seconds: spent in the network so far.
-        redone: tiles computed again in float32 because their numbers were not finite.
-        halved: how often memory ran out.
-    """
-
-    done: int
-    total: int
-    area: int
-    area_left: int
-    seconds: float
-    redone: int
-    halved: int
+    done: int  # tiles
+    total: int  # tiles; grows when memory ran out and tiles were halved
+    area: int  # pixels the network has seen, margins included
+    area_left: int  # pixels it will see
+    seconds: float  # spent in the network so far
+    redone: int  # tiles computed again in float32 because their numbers were not finite
+    halved: int  # how often memory ran out
 
 
 class Engine:
@@ -285,17 +277,11 @@ if hasattr(os, "register_at_fork"):
 
 @dataclass(frozen=True)
 class TiledPass:
-    """Pass of the network over a picture, tile by tile, and the canvas for its result.
+    """Pass of the network over a picture, tile by tile, and the canvas for its result."""
 
-    Args:
-        planes: (H, W, C) float in 0..1.
-        plan: where to cut it.
-        canvas: (H*scale, W*scale, C') float, added to in place.
-    """
-
-    planes: np.ndarray
-    plan: Plan
-    canvas: np.ndarray
+    planes: np.ndarray  # (H, W, C) float in 0..1
+    plan: Plan  # where to cut it
+    canvas: np.ndarray  # (H*scale, W*scale, C') float, added to in place
 
     def padded(self) -> Tensor:
         """Return the planes as (1, C, H', W'), filled up to whole windows as the plan says."""

@@ -58,25 +58,15 @@ class Tile:
 
 @dataclass(frozen=True)
 class Plan:
-    """Plan of an image's tiles, in pixels of the input, in the padded image's frame.
-
-    Args:
-        height, width: the image.
-        padded_height, padded_width: after padding, multiples of ``window``.
-        window: side of the attention window; every tile starts on a multiple of it.
-        margin: surroundings a tile sees on each side, a multiple of ``window``; a side on the
-            padded image's border has none.
-        tiles: their centres cover the image without overlap, row by row.
-        padding: "minimal" or "official".
-    """
+    """Plan of an image's tiles, in pixels of the input, in the padded image's frame."""
 
     height: int
     width: int
-    padded_height: int
+    padded_height: int  # a multiple of the window, as the width
     padded_width: int
-    window: int
-    margin: int
-    tiles: tuple[Tile, ...]
+    window: int  # side of the attention window; every tile starts on a multiple of it
+    margin: int  # surroundings a tile sees on each side, but none beyond the padded image
+    tiles: tuple[Tile, ...]  # their centres cover the image without overlap, row by row
     padding: str = "minimal"
 
     @property
@@ -122,34 +112,27 @@ class Plan:
 class RunLimits:
     """Limits of one run of the network, in pixels of input, margins included.
 
-    Args:
-        most: what fits the memory; when nothing does, the smallest tiles that still pay are
-            planned, and the estimate says that they do not fit.
-        step: what takes as long as a step should.
+    When nothing fits the memory, the smallest tiles that still pay are planned, and the estimate
+    says that they do not fit.
     """
 
-    most: float
-    step: float
+    most: float  # what fits the memory
+    step: float  # what takes as long as a step should
 
 
 @dataclass(frozen=True)
 class TilingOptions:
     """Options of the tiling, checked.
 
-    Args:
-        tile: longest side of a kept centre, a multiple of the window; None for the whole image,
-            "auto" to choose it within ``RunLimits``.
-        margin: pixels, a multiple of the window.
-        padding: "minimal" or "official".
-        self_ensemble: average over flips and turns.
-        notes: what was rounded.
+    ``tile`` is the longest side of a kept centre; None takes the whole image, "auto" chooses within
+    ``RunLimits``.
     """
 
-    tile: int | str | None
-    margin: int
+    tile: int | str | None  # a multiple of the window
+    margin: int  # pixels, a multiple of the window
     padding: str
-    self_ensemble: bool
-    notes: tuple[str, ...]
+    self_ensemble: bool  # average over flips and turns
+    notes: tuple[str, ...]  # what was rounded
 
     @classmethod
     def check(

@@ -29,16 +29,11 @@ STRIP_WINDOWS = 32  # windows whose attention matrices exist at once
 
 @dataclass(frozen=True)
 class Windows:
-    """Windows of a layer, some or all.
+    """Windows of a layer, some or all."""
 
-    Attributes:
-        rows, columns: (n, window) int64, where their tokens lie in the map, wrapped ones included.
-        kinds: (n,) int64, indices into the shift masks: 2 * in the last row + in the last column.
-    """
-
-    rows: Tensor
+    rows: Tensor  # (n, window) int64, where their tokens lie in the map, wrapped ones included
     columns: Tensor
-    kinds: Tensor
+    kinds: Tensor  # (n,) int64, of shift masks: 2 * in the last row + in the last column
 
     def take(self, tokens: Tensor) -> Tensor:
         """Take their tokens: (1, H, W, C) -> (n, window * window, C)."""

@@ -67,20 +67,13 @@ def _end_run(block: Block, tokens: Tensor) -> None:
 
 @dataclass(frozen=True)
 class Probe:
-    """Network and picture ready for probing runs.
+    """Network and picture ready for probing runs."""
 
-    Attributes:
-        trunk: the network without its head.
-        pixels: (1, C, H, W) float32 in 0..1, on the network's device.
-        blocks: its layers in order; a label such as "group 2, layer 3" for each in ``labels``.
-        lock: held while the network runs, so that hooks see nobody else's pictures.
-    """
-
-    trunk: Trunk
-    pixels: Tensor
-    blocks: tuple[Block, ...]
-    labels: tuple[str, ...]
-    lock: AbstractContextManager[Any]
+    trunk: Trunk  # the network without its head
+    pixels: Tensor  # (1, C, H, W) float32 in 0..1, on the network's device
+    blocks: tuple[Block, ...]  # its layers in order
+    labels: tuple[str, ...]  # of each, such as "group 2, layer 3"
+    lock: AbstractContextManager[Any]  # held while it runs: hooks see nobody else's pictures
 
     @classmethod
     def of(cls, model: Any, image: Any) -> Self:

@@ -22,16 +22,11 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Rank:
-    """Rank of this process among those of a run, and what ranks do together.
+    """Rank of this process among those of a run, and what ranks do together."""
 
-    Attributes:
-        rank: its number, from 0. world_size: how many there are.
-        local_rank, local_world_size: the same on this machine.
-    """
-
-    rank: int = 0
-    world_size: int = 1
-    local_rank: int = 0
+    rank: int = 0  # its number
+    world_size: int = 1  # how many there are
+    local_rank: int = 0  # on this machine
     local_world_size: int = 1
 
     @classmethod

@@ -49,23 +49,16 @@ class Batch(NamedTuple):
 
 
 class Draw(NamedTuple):
-    """Draw of a patch: everything that chance decides about it.
+    """Draw of a patch: everything that chance decides about it."""
 
-    Attributes:
-        image: its number. top, left: in LR pixels. turns: quarter turns. mirrored: 0 or 1.
-        quality: of the JPEG compression; 0 for none.
-        ranges: (2, C), what 0 and 255 of each channel become; None for the colours as they are.
-        damage: what makes LR of HR, of any strength; None for bicubic.
-    """
-
-    image: int
-    top: int
+    image: int  # its number
+    top: int  # in LR pixels
     left: int
-    turns: int
-    mirrored: int
-    quality: int
-    ranges: np.ndarray | None
-    damage: RealWorld | None
+    turns: int  # quarter turns
+    mirrored: int  # 0 or 1
+    quality: int  # of the JPEG compression; 0 for none
+    ranges: np.ndarray | None  # (2, C), what 0 and 255 become; None for the colours as they are
+    damage: RealWorld | None  # what makes LR of HR, of any strength; None for bicubic
 
 
 class Patches:

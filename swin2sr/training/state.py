@@ -30,25 +30,17 @@ _PROGRESS = ("step", "seconds", "loss_sum", "loss_count", "val_psnr")  # numbers
 
 @dataclass
 class State:
-    """State of a run: weights, their EMA (exponential moving average), optimiser, and progress.
+    """State of a run: weights, their EMA (exponential moving average), optimiser, and progress."""
 
-    Attributes:
-        model: in training mode. ema: the same network with the EMA of its weights, for use.
-        step: updates done. seconds: of training so far.
-        loss_sum, loss_count: since the last row of the log.
-        val_psnr: of the last validation, dB; nan before the first.
-        images: digest of the images it was trained on.
-    """
-
-    model: RestorationModel
-    ema: RestorationModel
+    model: RestorationModel  # in training mode
+    ema: RestorationModel  # the same network with the EMA of its weights, for use
     optimizer: Optimizer
-    images: str = ""
-    step: int = 0
-    seconds: float = 0.0
-    loss_sum: float = 0.0
+    images: str = ""  # digest of the images it was trained on
+    step: int = 0  # updates done
+    seconds: float = 0.0  # of training so far
+    loss_sum: float = 0.0  # since the last row of the log
     loss_count: int = 0
-    val_psnr: float = math.nan
+    val_psnr: float = math.nan  # of the last validation, dB
     _new: list[Tensor] = field(init=False, repr=False)
     _mean: list[Tensor] = field(init=False, repr=False)
 
