@@ -18,6 +18,7 @@ from swin2sr.backbones.config import BackboneConfig, Swinv2Config
 from swin2sr.backbones.outputs import BackboneModelOutput
 from swin2sr.backbones.patches import PatchEmbedding, PatchMerging
 from swin2sr.errors import ShapeError
+from swin2sr.models.restoration import keep
 from swin2sr.nn.attention import CosineWindowAttention, DotProductWindowAttention, WindowAttention
 from swin2sr.nn.blocks import Block, PostNormBlock, PreNormBlock, run_block
 from swin2sr.nn.init import drop_path_rates, initialise
@@ -149,23 +150,25 @@ class Backbone(nn.Module):
             ShapeError: pixels or masks of another shape.
             ConfigError: ``bool_masked_pos`` without ``use_mask_token``.
         """
-        keep = asked_or(self.config.output_hidden_states, output_hidden_states)
+        want_states = asked_or(self.config.output_hidden_states, output_hidden_states)
         look = asked_or(self.config.output_attentions, output_attentions)
         masks = head_masks(self.config, head_mask)
         tokens = self.embed(pixel_values, bool_masked_pos, interpolate_pos_encoding)
-        maps, attentions = [tokens], []
+        states: list[Tensor] = []
+        maps: list[Tensor] = []
+        attentions: list[Tensor] = []
+        tokens = _keep_both(tokens, states, maps) if want_states else tokens
         for stage, mask in zip(self.stages, masks, strict=True):
             tokens, weights = self._run(stage, tokens, mask, look)
             attentions += weights
-            if keep:
-                maps.append(tokens)
+            tokens = _keep_both(tokens, states, maps) if want_states else tokens
         last = self.norm(tokens).flatten(1, 2)
         output = BackboneModelOutput(
             last,
             last.mean(dim=1) if self.pools else None,
-            tuple(state.flatten(1, 2) for state in maps) if keep else None,
+            tuple(states) if want_states else None,
             tuple(attentions) if look else None,
-            tuple(state.permute(0, 3, 1, 2) for state in maps) if keep else None,
+            tuple(maps) if want_states else None,
         )
         return output if asked_or(self.config.return_dict, return_dict) else output.to_tuple()
 
@@ -175,6 +178,12 @@ class Backbone(nn.Module):
         if self.gradient_checkpointing and self.training and torch.is_grad_enabled():
             return checkpoint(stage, tokens, masks, need_weights, use_reentrant=False)
         return stage(tokens, masks, need_weights)
+
+
+def _keep_both(tokens: Tensor, states: list[Tensor], maps: list[Tensor]) -> Tensor:
+    """As ``keep``; ``maps`` gets (B, C, H, W), which lies on the way to the output, too."""
+    maps.append(keep(tokens, states).permute(0, 3, 1, 2))
+    return maps[-1].permute(0, 2, 3, 1)
 
 
 def asked_or(usual: bool, asked: bool | None) -> bool:

@@ -32,7 +32,7 @@ from swin2sr.checkpoints.expected_shapes import (
 from swin2sr.config import GENERATIONS, RestorationConfig
 from swin2sr.errors import ConfigError, WeightsError
 from swin2sr.nn.position import relative_coordinates, relative_index
-from swin2sr.nn.windows import shift_masks
+from swin2sr.nn.windows import shift_masks, window_kinds
 
 Layout = Literal["native", "original", "hub"]
 Row = tuple[str, str, str]  # one name in each of LAYOUTS, in their order
@@ -420,8 +420,4 @@ def buffers(names: Iterable[str], config: RestorationConfig) -> State:
 
 def window_masks(size: tuple[int, int], window: int, shift: int) -> Tensor:
     """Attention masks of all windows of a shifted map: (windows, w*w, w*w), 0 or -100."""
-    last_row, last_column = (
-        (torch.arange(side // window) == side // window - 1).long() for side in size
-    )
-    kinds = 2 * last_row[:, None] + last_column[None, :]
-    return shift_masks(window, shift)[kinds.flatten()]
+    return shift_masks(window, shift)[window_kinds(*size, window, shift)]

@@ -45,10 +45,10 @@ class GraphBlock(nn.Module):
         self.is_pre_norm = isinstance(block, PreNormBlock)
         constants = attention.constants()
         self.register_buffer("bias", constants.bias[:1].detach())
+        bias = attention.qkv.bias if constants.qkv_bias is None else constants.qkv_bias
         weight = attention.qkv.weight
-        no_bias = weight.new_zeros(weight.shape[0])
-        bias = no_bias if constants.qkv_bias is None else constants.qkv_bias.detach()
-        self.register_buffer("qkv_bias", bias)
+        bias = weight.new_zeros(weight.shape[0]) if bias is None else bias
+        self.register_buffer("qkv_bias", bias.detach())
         scale = torch.full((self.heads,), attention.attend.scale)
         if constants.lengths is not None:
             scale = scale * constants.lengths[: self.heads].detach()

@@ -22,7 +22,6 @@ from swin2sr.errors import ConfigError
 from swin2sr.inspect.attention import windows_covering
 from swin2sr.inspect.hooks import Probe, removing
 from swin2sr.nn.blocks import Block
-from swin2sr.nn.linear import linear
 
 VISIBLE = -50.0  # masks lie below it, position biases above
 
@@ -166,7 +165,7 @@ def _entropy(block: Block, tokens: Tensor, factor: float, *, shielded: bool) -> 
     for kind in windows.kinds.unique().tolist():
         inside = windows.take(tokens)[(windows.kinds == kind).to(tokens.device)] * factor
         inside = block.attention_input(inside) if shielded else inside
-        qkv = linear(inside, attention.qkv.weight, constants.qkv_bias)
+        qkv = attention.project(inside, constants)
         if shielded:
             query, key, _ = attention.split(qkv, constants)
             scale = attention.attend.scale

@@ -23,6 +23,13 @@ from swin2sr.nn.windows import pad_to_windows
 RGB_MEAN = (0.4488, 0.4371, 0.4040)  # of DIV2K, in 0..1; grey networks use 0
 
 
+def keep(tokens: Tensor, kept: list[Tensor]) -> Tensor:
+    """Append a (B, H, W, C) map to ``kept`` as (B, H*W, C) tokens; return the map to go on with,
+    which is made of them, so that gradients of the output reach what is kept."""
+    kept.append(tokens.flatten(1, 2))
+    return kept[-1].unflatten(1, tokens.shape[1:3])
+
+
 class Embedding(nn.Module):
     """Patch embedding of one-pixel patches: a norm on each token, in Swin2SR a 1x1 projection
     before it."""
@@ -135,13 +142,13 @@ class Trunk(nn.Module):
         """
         shallow = self.conv_first(pixels.to(self.conv_first.weight.dtype))
         tokens = self.embed_tokens(shallow)
-        hidden = [tokens.flatten(1, 2)]
+        hidden: list[Tensor] = []
         attentions: list[Tensor] = []
         for group, mask in zip(self.groups, self._head_masks(head_mask), strict=True):
+            tokens = keep(tokens, hidden) if output_hidden_states else tokens
             tokens, weights = self._run(group, tokens, mask, output_attentions)
             attentions += weights
-            if output_hidden_states:
-                hidden.append(tokens.flatten(1, 2))
+        tokens = keep(tokens, hidden) if output_hidden_states else tokens
         shortcut = shallow.permute(0, 2, 3, 1)
         features = add_convolved(self.conv_after_body, None, self.norm(tokens), shortcut)
         return FeatureOutput(

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from swin2sr.nn.linear import Linear, linear
+from swin2sr.nn.linear import apply_linear
 from swin2sr.nn.position import ContinuousBias, TableBias
 from swin2sr.nn.windows import shift_masks
 
@@ -36,26 +36,37 @@ class Attend(nn.Module):
         self.dropout = dropout
 
     def forward(
-        self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor, need_weights: bool
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        bias: Tensor,
+        need_weights: bool,
+        head_mask: Tensor | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """Mix values.
 
         Args:
             query, key, value: (windows, heads, N, d); products of query and key are multiplied
                 by ``scale``.
-            bias: (heads, N, N) added to the logits, mask included.
+            bias: (heads, N, N), or with ``need_weights`` also (windows, heads, N, N), added to the
+                logits, mask included.
             need_weights: return the attention matrix too.
+            head_mask: (heads,) factors on the heads, or None.
         Returns:
-            mixed values (windows, heads, N, d) and weights (windows, heads, N, N) or None.
+            mixed values (windows, heads, N, d) and weights (windows, heads, N, N) or None, those
+            that the values were mixed by, so that gradients reach them.
         """
         dropout = self.dropout if self.training else 0.0
+        factors = None if head_mask is None else head_mask.to(query.dtype).view(-1, 1, 1)
         if not need_weights:
             mixed = F.scaled_dot_product_attention(
                 query, key, value, attn_mask=bias[None], dropout_p=dropout, scale=self.scale
             )
-            return mixed, None
+            return mixed if factors is None else mixed * factors, None
         weights = torch.softmax(query * self.scale @ key.transpose(-2, -1) + bias, dim=-1)
         weights = F.dropout(weights, dropout)
+        weights = weights if factors is None else weights * factors
         return weights @ value, weights
 
 
@@ -88,7 +99,7 @@ class Constants(NamedTuple):
 
     Attributes:
         bias: (kinds, heads, N, N), position bias and shift masks; one kind without shift, else 4.
-        qkv_bias: (3*dim,) or None.
+        qkv_bias: (3*dim,) to be added besides what the layer ``qkv`` adds, or None.
         lengths: cosine attention only: (2*heads,), what unit queries (the temperature) and unit
             keys (1) are scaled by.
     """
@@ -123,7 +134,7 @@ class WindowAttention(nn.Module):
         heads: int,
         window: int,
         shift: int,
-        qkv: Linear,
+        qkv: nn.Linear,
         position: TableBias | ContinuousBias,
         scale: float,
         dropout: float,
@@ -132,7 +143,7 @@ class WindowAttention(nn.Module):
         self.heads, self.window, self.shift = heads, window, shift
         self.qkv = qkv
         self.position = position
-        self.proj = Linear(dim, dim)
+        self.proj = nn.Linear(dim, dim)
         self.dropout = nn.Dropout(dropout)
         self.attend = Attend(scale, dropout)
         self.masks: Tensor
@@ -154,15 +165,19 @@ class WindowAttention(nn.Module):
             return min(height, width), 0
         return self.window, self.shift
 
-    def bias_of(self, constants: Constants, kind: int, tokens: int) -> Tensor:
+    def project(self, windows: Tensor, constants: Constants) -> Tensor:
+        """Return query, key and value of (n, N, dim) tokens side by side, (n, N, 3*dim)."""
+        return apply_linear(self.qkv, windows, constants.qkv_bias)
+
+    def bias_of(self, constants: Constants, kind: int | Tensor, tokens: int) -> Tensor:
         """Return the (heads, tokens, tokens) bias of windows of one kind, in a shrunk one as
-        between tokens as far apart in a whole one."""
+        between tokens as far apart in a whole one; for (n,) kinds (n, heads, tokens, tokens)."""
         bias = constants.bias[kind]
         if tokens == bias.shape[-1]:
             return bias
         side, whole = math.isqrt(tokens), (self.window, self.window)
-        bias = bias.unflatten(2, whole)[:, :, :side, :side].flatten(2)
-        return bias.unflatten(1, whole)[:, :side, :side].flatten(1, 2)
+        bias = bias.unflatten(-1, whole)[..., :side, :side].flatten(-2)
+        return bias.unflatten(-2, whole)[..., :side, :side, :].flatten(-3, -2)
 
     def masked_bias(self) -> Tensor:
         """Return (kinds, heads, N, N): the position bias with each kind's mask added."""
@@ -186,25 +201,29 @@ class WindowAttention(nn.Module):
             head_mask: (heads,) factors on the heads, or None.
             need_weights: return the attention matrices too.
         Returns:
-            (n, N, dim) and weights (n, heads, N, N) or None.
+            (n, N, dim) and weights (n, heads, N, N) or None; gradients of the output reach them.
         """
-        qkv = linear(windows, self.qkv.weight, constants.qkv_bias)
-        query, key, value = self.split(qkv, constants)
-        mixed_parts, weight_parts, start = [], [], 0
-        for count, kind in kinds:
-            part = slice(start, start + count)
-            start += count
-            bias = self.bias_of(constants, kind, windows.shape[1])
-            mixed, weights = self.attend(query[part], key[part], value[part], bias, need_weights)
-            mixed_parts.append(mixed.transpose(1, 2))
-            if weights is not None:
-                weight_parts.append(weights)
-        mixed = mixed_parts[0] if len(mixed_parts) == 1 else torch.cat(mixed_parts)
-        weights = torch.cat(weight_parts) if weight_parts else None
-        if head_mask is not None:
-            mixed = mixed * head_mask.to(mixed.dtype).view(-1, 1)
-            weights = None if weights is None else weights * head_mask.view(-1, 1, 1)
-        return self.dropout(self.proj(mixed.flatten(2))), weights
+        query, key, value = self.split(self.project(windows, constants), constants)
+        tokens, weights = windows.shape[1], None
+        if need_weights:
+            # All at once: matrices that were put together afterwards would lie beside the path.
+            kind: int | Tensor = kinds[0][1]
+            if len(kinds) > 1:
+                counts, each = (torch.tensor(column) for column in zip(*kinds, strict=True))
+                kind = each.repeat_interleave(counts).to(windows.device)
+            bias = self.bias_of(constants, kind, tokens)
+            mixed, weights = self.attend(query, key, value, bias, True, head_mask)
+            mixed = mixed.transpose(1, 2)
+        else:
+            parts, start = [], 0
+            for count, kind in kinds:
+                part = slice(start, start + count)
+                start += count
+                bias = self.bias_of(constants, kind, tokens)
+                mixed, _ = self.attend(query[part], key[part], value[part], bias, False, head_mask)
+                parts.append(mixed.transpose(1, 2))
+            mixed = parts[0] if len(parts) == 1 else torch.cat(parts)
+        return self.dropout(apply_linear(self.proj, mixed.flatten(2))), weights
 
 
 class DotProductWindowAttention(WindowAttention):
@@ -227,13 +246,13 @@ class DotProductWindowAttention(WindowAttention):
         dropout: float,
         shrinks: bool = False,
     ) -> None:
-        qkv, position = Linear(dim, 3 * dim, bias=qkv_bias), TableBias(heads, window)
+        qkv, position = nn.Linear(dim, 3 * dim, bias=qkv_bias), TableBias(heads, window)
         super().__init__(dim, heads, window, shift, qkv, position, (dim // heads) ** -0.5, dropout)
         self.shrinks = shrinks
 
     def constants(self) -> Constants:
         """See ``WindowAttention``."""
-        return Constants(self.masked_bias(), self.qkv.bias)
+        return Constants(self.masked_bias(), None)
 
     def split(self, qkv: Tensor, constants: Constants) -> tuple[Tensor, Tensor, Tensor]:
         """See ``WindowAttention``."""
@@ -262,7 +281,7 @@ class CosineWindowAttention(WindowAttention):
         dropout: float,
         pretrained_window: int = 0,
     ) -> None:
-        qkv = Linear(dim, 3 * dim, bias=False)
+        qkv = nn.Linear(dim, 3 * dim, bias=False)
         position = ContinuousBias(heads, window, pretrained_window)
         super().__init__(dim, heads, window, shift, qkv, position, 1.0, dropout)
         self.logit_scale = nn.Parameter(torch.full((heads, 1, 1), math.log(10.0)))

@@ -17,8 +17,18 @@ from torch.nn import functional as F
 
 from swin2sr.config import RestorationConfig
 from swin2sr.nn.attention import CosineWindowAttention, DotProductWindowAttention, WindowAttention
-from swin2sr.nn.linear import Linear, linear
-from swin2sr.nn.windows import Region, assemble, put, regions, strips, take, window_merge
+from swin2sr.nn.linear import apply_linear, linear
+from swin2sr.nn.windows import (
+    Region,
+    assemble,
+    put,
+    regions,
+    strips,
+    take,
+    window_kinds,
+    window_merge,
+    window_partition,
+)
 
 STRIP_WINDOWS = 128  # windows of a strip in inference: enough work for the cores, still in cache
 
@@ -55,14 +65,15 @@ class MLP(nn.Module):
 
     def __init__(self, dim: int, hidden: int, activation: str, dropout: float) -> None:
         super().__init__()
-        self.fc1 = Linear(dim, hidden)
-        self.fc2 = Linear(hidden, dim)
+        self.fc1 = nn.Linear(dim, hidden)
+        self.fc2 = nn.Linear(hidden, dim)
         self.activation = activation
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(..., dim) -> (..., dim)."""
-        return self.dropout(self.fc2(ACTIVATION[self.activation](self.fc1(tokens))))
+        hidden = ACTIVATION[self.activation](apply_linear(self.fc1, tokens))
+        return self.dropout(apply_linear(self.fc2, hidden))
 
 
 Mix = Callable[[Tensor], tuple[Tensor, Tensor | None]]  # attention over tokens (..., dim)
@@ -259,21 +270,25 @@ def attend_map(
     right, below = -width % window, -height % window
     if right or below:
         tokens = F.pad(tokens, (0, 0, 0, right, 0, below))
-    whole = regions(height + below, width + right, window, shift)
-    windows, counts = _gather(tokens, whole, window)
-    kinds = _kinds(whole, counts)
-    windows, weights = attention(windows, attention.constants(), kinds, head_mask, need_weights)
-
-    def grid(parts: Tensor) -> Tensor:
-        sizes = (region.windows(batch, window) for region in whole)
-        grids = (
-            part.unflatten(0, size) for part, size in zip(parts.split(counts), sizes, strict=True)
-        )
-        return assemble(zip(whole, grids, strict=True))
-
-    merged = window_merge(grid(windows), window)
+    constants, weights = attention.constants(), None
+    if need_weights:
+        # The order of the matrices that are returned is the order in which they are used.
+        rolled = torch.roll(tokens, (-shift, -shift), (1, 2)) if shift else tokens
+        grid = window_partition(rolled, window)
+        kinds = window_kinds(height + below, width + right, window, shift).tolist() * batch
+        windows = grid.flatten(0, 2)
+        runs = [(1, kind) for kind in kinds]
+        windows, weights = attention(windows, constants, runs, head_mask, True)
+        grid = windows.view(grid.shape)
+    else:
+        whole = regions(height + below, width + right, window, shift)
+        windows, counts = _gather(tokens, whole, window)
+        windows, _ = attention(windows, constants, _kinds(whole, counts), head_mask, False)
+        parts = zip(whole, windows.split(counts), strict=True)
+        grid = assemble((r, part.unflatten(0, r.windows(batch, window))) for r, part in parts)
+    merged = window_merge(grid, window)
     merged = torch.roll(merged, (shift, shift), (1, 2)) if shift else merged
-    return merged[:, :height, :width], None if weights is None else grid(weights).flatten(0, 2)
+    return merged[:, :height, :width], weights
 
 
 def _gather(tokens: Tensor, chosen: Sequence[Region], window: int) -> tuple[Tensor, list[int]]:

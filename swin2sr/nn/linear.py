@@ -42,9 +42,19 @@ def linear(tokens: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     return mapped.permute(0, 2, 3, 1).reshape(*tokens.shape[:-1], -1)
 
 
-class Linear(nn.Linear):
-    """``nn.Linear`` through ``linear``."""
+def apply_linear(layer: nn.Module, tokens: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Run a linear layer on tokens, through ``linear`` where that is the same.
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """(..., in_features) -> (..., out_features)."""
-        return linear(tokens, self.weight, self.bias)
+    Args:
+        layer: ``nn.Linear``, or what took its place: quantised, with an adapter, pruned.
+        tokens: (..., in).
+        bias: (out,) for a layer without one of its own, or None.
+    Returns:
+        (..., out).
+    """
+    # What is not exactly torch's layer computes otherwise; one with hooks must be called.
+    hooks = layer._forward_pre_hooks or layer._forward_hooks or layer._backward_hooks
+    if type(layer) is nn.Linear and not hooks:
+        return linear(tokens, layer.weight, layer.bias if bias is None else bias)
+    mapped = layer(tokens)
+    return mapped if bias is None else mapped + bias

@@ -94,7 +94,7 @@ class ContinuousBias(nn.Module):
 
     def forward(self) -> Tensor:
         """Return the (heads, N, N) bias in (0, 16), in the weights' dtype."""
-        table = self.fc2(F.relu(self.fc1(self.coordinates.to(self.fc1.weight.dtype))))
+        table = self.fc2(F.relu(self.fc1(self.coordinates)))
         # A sigmoid of the small table rounds its last few numbers, which fill no vector of the
         # processor, otherwise than upstream, which looks up first.
         return 16 * torch.sigmoid(look_up(table, self.index))

@@ -128,6 +128,22 @@ def shift_masks(window: int, shift: int) -> Tensor:
     return torch.stack(masks)
 
 
+def window_kinds(height: int, width: int, window: int, shift: int) -> Tensor:
+    """Kinds of a map's windows.
+
+    Args:
+        height, width: of the map in tokens, multiples of ``window``.
+        window, shift: in tokens.
+    Returns:
+        (rows * columns,) int64, indices into ``shift_masks``, row by row; 0 without shift.
+    """
+    rows, columns = height // window, width // window
+    if not shift:
+        return torch.zeros(rows * columns, dtype=torch.int64)
+    last_row, last_column = ((torch.arange(n) == n - 1).long() for n in (rows, columns))
+    return (2 * last_row[:, None] + last_column).flatten()
+
+
 @dataclass(frozen=True)
 class Region:
     """Region of the rolled map: a rectangle of whole windows, all of one kind.

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from swin2sr.nn import linear as room
-from swin2sr.nn.linear import FEWEST, Linear, linear
+from swin2sr.nn.linear import FEWEST, apply_linear, linear
 
 
 @pytest.fixture
@@ -78,11 +78,29 @@ def test_a_machine_without_onednn_takes_the_plain_way(
     assert not convolutions
 
 
-def test_the_module_is_a_torch_linear_of_the_same_names(convolutions: list[int]) -> None:
-    module = Linear(12, 20)
-    plain = torch.nn.Linear(12, 20)
-    plain.load_state_dict(module.state_dict())
-    tokens = case(FEWEST, 12)[0]
+def test_a_layer_goes_the_same_way_and_its_hooks_are_called(convolutions: list[int]) -> None:
+    layer = torch.nn.Linear(12, 20)
+    tokens, seen = case(FEWEST, 12)[0], []
     with torch.no_grad():
-        torch.testing.assert_close(module(tokens), plain(tokens), rtol=0, atol=1e-5)
-    assert convolutions
+        wanted = layer(tokens)
+        torch.testing.assert_close(apply_linear(layer, tokens), wanted, rtol=0, atol=1e-5)
+        assert len(convolutions) == 1
+        handle = layer.register_forward_hook(lambda *_: seen.append(1))
+        assert torch.equal(apply_linear(layer, tokens), wanted)
+        handle.remove()
+        apply_linear(layer, tokens)
+    assert (len(seen), len(convolutions)) == (1, 2)
+
+
+class Doubled(torch.nn.Linear):
+    """A layer that computes something else than its weights say."""
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        return 2 * super().forward(tokens)
+
+
+@pytest.mark.parametrize("kind", [torch.nn.Linear, Doubled])
+def test_a_bias_is_added_to_what_the_layer_gives(kind: type[torch.nn.Linear]) -> None:
+    layer, (tokens, _, bias) = kind(12, 20, bias=False), case(3, 12)
+    wanted = layer(tokens) + bias
+    torch.testing.assert_close(apply_linear(layer, tokens, bias), wanted, rtol=0, atol=1e-5)
