@@ -33,7 +33,7 @@ from swin2sr.training.distributed import Rank, init_distributed
 from swin2sr.training.losses import Objective, bfloat16_attention
 from swin2sr.training.patches import Batch, Patches, prefetch
 from swin2sr.training.recipes import Recipe
-from swin2sr.training.state import State, begin, init_from_weights, read
+from swin2sr.training.state import State, begin, init_from_weights, read_checkpoint
 from swin2sr.training.teacher import teach
 from swin2sr.training.validation import baseline, validate
 
@@ -368,7 +368,7 @@ def export(recipe: Recipe, checkpoint: Path, folder: Path, **facts: str) -> Path
         WeightsError: the checkpoint is unreadable. ConfigError: it is another recipe's.
         OutputError: ``folder`` cannot be written.
     """
-    weights = read(checkpoint, recipe)["average"]
+    weights = read_checkpoint(checkpoint, recipe)["average"]
     make_folder(folder)
     path = package(weights, recipe.config, recipe.name, folder, **facts)
     rows = checkpoint.parent / log.LOG

@@ -77,9 +77,9 @@ class State:
         """Load a checkpoint into this state.
 
         Raises:
-            As ``read``; ConfigError also when it was trained on other images.
+            As ``read_checkpoint``; ConfigError also when it was trained on other images.
         """
-        saved = read(path, recipe)
+        saved = read_checkpoint(path, recipe)
         if saved["images"] != self.images:
             raise ConfigError(
                 f"The images are not those that {path.name!r} was trained on.",
@@ -149,7 +149,7 @@ def finetune_recipe(source: str, name: str | None = None) -> Recipe:
     return fine_tuning(name or f"{plain}-finetuned", source, found.config)
 
 
-def read(path: Path, recipe: Recipe) -> dict[str, Any]:
+def read_checkpoint(path: Path, recipe: Recipe) -> dict[str, Any]:
     """Read a checkpoint onto the CPU: what ``State.save`` writes; "average" is the EMA.
 
     Raises:

@@ -23,7 +23,7 @@ from swin2sr.errors import ConfigError, JobError, OutputError, WeightsError
 from swin2sr.models import restoration_model
 from swin2sr.training import Recipe, export, log, train
 from swin2sr.training.__main__ import main
-from swin2sr.training.state import begin, read
+from swin2sr.training.state import begin, read_checkpoint
 
 SELDOM: dict[str, Any] = {"log_every": 10, "validate_every": 60, "save_every": 60}
 
@@ -333,7 +333,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(
 
 def test_the_ema_can_be_read_and_used(recipe: Recipe, pictures: Path, tmp_path: Path) -> None:
     result = train(recipe, pictures, tmp_path / "out")
-    saved = read(result.checkpoint, recipe)
+    saved = read_checkpoint(result.checkpoint, recipe)
     assert saved["step"] == recipe.steps
     model = restoration_model(recipe.config)
     model.load_state_dict(saved["average"])
@@ -348,7 +348,7 @@ def test_exported_weights_load_as_any_model_and_know_their_facts(
     result = train(recipe, pictures, tmp_path / "out")
     path = export(recipe, result.checkpoint, tmp_path / "weights", trained_on="waves")
     loaded = checkpoints.load(path)
-    weights = read(result.checkpoint, recipe)["average"]
+    weights = read_checkpoint(result.checkpoint, recipe)["average"]
     assert loaded.config.embed_dim == recipe.config.embed_dim
     assert loaded.state.keys() == weights.keys()
     assert all(torch.equal(value, loaded.state[name]) for name, value in weights.items())
