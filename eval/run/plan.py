@@ -106,7 +106,8 @@ def make_plan(request: Request) -> Plan:
                     tasks += _tasks(model, benchmarks[key], degradation)
     if not tasks:
         raise ConfigError("There is nothing to measure.", remedy=" ".join(dict.fromkeys(notes)))
-    unique = dict.fromkeys(notes + [_about(b) for b in benchmarks.values() if _about(b)])
+    abouts = [text for b in benchmarks.values() for text in (b.remark, _about(b)) if text]
+    unique = dict.fromkeys(notes + abouts)
     return Plan(found, benchmarks, tuple(tasks), tuple(unique))
 
 

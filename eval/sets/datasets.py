@@ -1,10 +1,8 @@
-"""Benchmark sets in the layouts people have them in.
+"""Benchmark sets: which there are, and their images, in any layout of ``layouts``.
 
-    Set5/HR/baby.png                        Set5/LR_bicubic/X2/babyx2.png   (or baby.png)
-    Set14/image_SRF_2/img_001_SRF_2_HR.png  Set14/image_SRF_2/img_001_SRF_2_LR.png
-    Set5_HR/baby.png                        Set5_LR_x2/baby.png
-    DIV2K_valid_HR/0801.png                 DIV2K_valid_LR_bicubic/X2/0801x2.png
-    Manga109/ARMS.png                       (no small images: they are made by our ``imresize``)
+Urban100 in the layout ``image_SRF_N`` holds originals of two sizes. Papers use those of 1024 pixels
+(``image_SRF_4``) at every scale, so these are taken and small images made; the pairs of half the
+size in ``image_SRF_2`` are a set of their own, ``Urban100-half``, which compares to no print.
 
 Letter case does not matter. Small images that are there are compared with what MATLAB would have
 made of the large ones, since people's folders hold others too, and those score differently.
@@ -13,33 +11,31 @@ made of the large ones, since people's folders hold others too, and those score 
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from eval.sets.layouts import (
+    Item,
+    descend,
+    folders_in,
+    images_in,
+    is_half,
+    layouts,
+    places_of,
+    side_by_side,
+    urban_originals,
+)
 from swin2sr.console import printable
 from swin2sr.errors import ConfigError, ImageError
 from swin2sr.images.resize import BORDERS, imresize
 from swin2sr.images.samples import photograph_file
 
-SUFFIXES = (".png", ".bmp", ".jpeg", ".jpg", ".tif", ".tiff", ".webp")
 SAMPLE = "Sample"
+URBAN, HALF = "Urban100", "Urban100-half"
 SAMPLE_FILES = ("astronaut", "camera", "chelsea", "coffee")  # photographs, free of rights
-HR_FOLDERS = ("HR", "GT", "GTmod12", "original", "{name}_HR", "{name}_valid_HR", "")
-LR_FOLDERS = (
-    "LR_bicubic/X{scale}",
-    "LR/X{scale}",
-    "LRbicx{scale}",
-    "LR_x{scale}",
-    "{name}_LR_x{scale}",
-    "{name}_LR_bicubic/X{scale}",
-    "{name}_valid_LR_bicubic/X{scale}",
-)
-LR_STEMS = ("{stem}x{scale}", "{stem}_x{scale}", "{stem}")
 # HR may exceed LR * scale: people crop to a multiple of the scale, or of 12 for all scales at once.
 _MOST_EXCESS = 12
 
@@ -63,21 +59,12 @@ KNOWN = (
     KnownSet("Set5", 5),
     KnownSet("Set14", 14),
     KnownSet("BSD100", 100, ("B100", "BSDS100")),
-    KnownSet("Urban100", 100),
+    KnownSet(URBAN, 100),
     KnownSet("Manga109", 109),
     KnownSet("DIV2K", 100, ("DIV2K_valid", "DIV2K100")),
     KnownSet("LIVE1", 29, restores=True),
     KnownSet("Classic5", 5, restores=True),
 )
-
-
-@dataclass(frozen=True)
-class Item:
-    """Item of a set, one image: its name (printable), its HR file, its LR file if there is one."""
-
-    name: str
-    hr: Path
-    lr: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -89,12 +76,14 @@ class Benchmark:
         scale: factor between LR and HR; 1 for restoration.
         items: at least one.
         expected: how many images the set of that name has; None for a set of one's own.
+        remark: what must be known about the files, "" for nothing.
     """
 
     name: str
     scale: int
     items: tuple[Item, ...]
     expected: int | None = None
+    remark: str = ""
 
     @property
     def complete(self) -> bool:
@@ -140,6 +129,8 @@ def canonical(name: str) -> tuple[str, tuple[str, ...], int | None]:
             return known.name, names, known.images
     if name.casefold() == SAMPLE.casefold():
         return SAMPLE, (SAMPLE,), None
+    if name.casefold() == HALF.casefold():
+        return HALF, (URBAN,), 100
     return name, (name,), None
 
 
@@ -167,7 +158,9 @@ def find(folder: Path | None, name: str, scale: int) -> Benchmark:
             f"No folder was given to look for {name!r} in.",
             remedy=f"Give --data FOLDER, or use the packaged set {SAMPLE!r}.",
         )
-    for items in _layouts(folder, names, scale):
+    if label in (URBAN, HALF) and (found := _urban(folder, label, scale)):
+        return found
+    for items in () if label == HALF else layouts(folder, names, scale):
         without = [item.name for item in items if item.lr is None]
         if len(without) < len(items) and without:
             raise ConfigError(f"{label} x{scale} has no LR image for {', '.join(without)}.")
@@ -181,14 +174,15 @@ def find(folder: Path | None, name: str, scale: int) -> Benchmark:
 def available(folder: Path) -> list[str]:
     """Canonical names of the sets in a folder: the literature's, then others with an ``HR``."""
     known = [
-        name.name
-        for name in KNOWN
-        if next(_layouts(folder, (name.name, *name.aliases), None), None) is not None
+        known.name
+        for known in KNOWN
+        if next(layouts(folder, (known.name, *known.aliases), None), None) is not None
+        and not (known.name == URBAN and is_half(urban_originals(folder)))
     ]
     others = sorted(
         place.name
-        for place in _folders(folder)
-        if canonical(place.name)[2] is None and _images(_descend(place, "HR"))
+        for place in folders_in(folder)
+        if canonical(place.name)[2] is None and images_in(descend(place, "HR"))
     )
     return known + others
 
@@ -269,106 +263,29 @@ def _is_seen_through(image: Image.Image) -> bool:
     return int(np.asarray(image.convert("RGBA"))[..., 3].min()) < 255
 
 
-# ------------------------------------------------------------------------------------ the layouts
-
-
-def _layouts(folder: Path, names: Sequence[str], scale: int | None) -> Iterator[tuple[Item, ...]]:
-    """Items of a set in every layout it is found in; ``scale`` None: any, without LR."""
-    places = [p for p in _folders(folder) if _is_one_of(p.name, names)]
-    if _is_one_of(folder.resolve().name, names):
-        places.append(folder)
-    for place in places:
-        if items := _side_by_side(place, scale):
-            yield items
-    for place in dict.fromkeys((*places, folder)):
-        # HR and LR beside other sets would belong to none of them: there, names are asked for.
-        named = "{name}" if place not in places else ""
-        hr, lr = ([f for f in forms if named in f] for forms in (HR_FOLDERS, LR_FOLDERS))
-        for name in names:
-            for form in hr:
-                images = _images(_descend(place, form.format(name=name)))
-                if not images:
-                    continue
-                if scale is None:
-                    yield tuple(Item(printable(path.stem), path) for path in images)
-                    continue
-                folders = [_descend(place, one.format(name=name, scale=scale)) for one in lr]
-                yield _paired(images, folders if scale != 1 else [], scale)
-
-
-def _side_by_side(place: Path, scale: int | None) -> tuple[Item, ...]:
-    """``image_SRF_2/img_001_SRF_2_HR.png`` and its ``..._LR.png``."""
-    wanted = r"\d+" if scale is None else str(scale)
-    items: dict[str, dict[str, Path]] = {}
-    for inside in _folders(place):
-        if not re.fullmatch(f"image_SRF_{wanted}", inside.name, re.IGNORECASE):
-            continue
-        for path in _images(inside):
-            match = re.fullmatch(rf"(.+)_SRF_{wanted}_(HR|LR)", path.stem, re.IGNORECASE)
-            if match:
-                items.setdefault(match[1], {})[match[2].upper()] = path
-    return tuple(
-        Item(printable(stem), files["HR"], files.get("LR"))
-        for stem, files in sorted(items.items())
-        if "HR" in files
-    )
-
-
-def _paired(images: list[Path], folders: Sequence[Path | None], scale: int) -> tuple[Item, ...]:
-    """HR images with the LR images of the first of ``folders`` that holds any."""
-    small = next((found for folder in folders if (found := _images(folder))), [])
-    by_stem = _by_stem(small)
-    items = []
-    for stem, path in sorted(_by_stem(images).items()):
-        stems = (form.format(stem=stem, scale=scale) for form in LR_STEMS)
-        lr = next((by_stem[one] for one in stems if one in by_stem), None)
-        items.append(Item(printable(stem), path, lr))
-    if small and not any(item.lr for item in items):
+def _urban(folder: Path, label: str, scale: int) -> Benchmark | None:
+    """Urban100 or its half-size pairs in the layout ``image_SRF_N``; None in every other layout."""
+    if label == HALF:
+        for place in places_of(folder, (URBAN,)):
+            items = side_by_side(place, scale)
+            if items and is_half([(item.hr, None) for item in items]):
+                remark = f"{HALF}: originals of half the size of papers', compare to no print."
+                return Benchmark(HALF, scale, items, 100, remark)
+        return None
+    originals = urban_originals(folder)
+    if is_half(originals):
         raise ConfigError(
-            f"No file in {str(small[0].parent)!r} is named after an HR image, as "
-            f"{images[0].stem}x{scale}{small[0].suffix} would be.",
-            remedy="Rename them, or move them away to have LR images made from the HR ones.",
+            f"{URBAN} is here with originals of half the size only, which papers do not use.",
+            remedy=f"Add its folder image_SRF_4, or ask for {HALF!r}.",
         )
-    return tuple(items)
-
-
-def _by_stem(images: list[Path]) -> dict[str, Path]:
-    stems: dict[str, Path] = {}
-    for path in images:
-        if path.stem in stems:
-            raise ConfigError(
-                f"{path.name!r} and {stems[path.stem].name!r} in one folder are one image's name.",
-                remedy="Keep one of them.",
-            )
-        stems[path.stem] = path
-    return stems
-
-
-def _is_one_of(name: str, names: Sequence[str]) -> bool:
-    return name.casefold() in (other.casefold() for other in names)
-
-
-def _folders(folder: Path) -> list[Path]:
-    try:
-        return sorted(path for path in folder.iterdir() if path.is_dir())
-    except OSError:
-        return []
-
-
-def _descend(folder: Path, relative: str) -> Path | None:
-    """Folder below ``folder`` at a path given in any letter case."""
-    here: Path | None = folder
-    for part in filter(None, relative.split("/")):
-        inside = _folders(here) if here is not None else []
-        here = next((path for path in inside if _is_one_of(path.name, (part,))), None)
-    return here
-
-
-def _images(folder: Path | None) -> list[Path]:
-    if folder is None:
-        return []
-    try:
-        paths = sorted(folder.iterdir())
-    except OSError:
-        return []
-    return [p for p in paths if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")]
+    items = tuple(
+        Item(
+            printable(path.stem.split("_SRF_")[0]),
+            path,
+            lr if f"SRF_{scale}_" in path.name else None,
+        )
+        for path, lr in originals
+    )
+    folders = ", ".join(sorted({path.parent.name for path, _ in originals}))
+    remark = f"{URBAN}: originals of {folders}, the largest here, as papers use at every scale."
+    return Benchmark(URBAN, scale, items, 100, remark) if items else None

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from eval.sets import datasets
+from eval.sets.layouts import SUFFIXES
 from swin2sr.checkpoints.cache import SHA256, refuse_offline, release_cache
 from swin2sr.checkpoints.download import (
     DEADLINE,
@@ -258,7 +259,7 @@ def _check(folder: Path, archive: _Archive, count: int) -> None:
     Raises:
         Swin2SRError: "corrupt".
     """
-    images = [path for path in folder.iterdir() if path.suffix.lower() in datasets.SUFFIXES]
+    images = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES]
     fault = f"{len(images)} images instead of {count}" if len(images) != count else ""
     try:
         for path in images:

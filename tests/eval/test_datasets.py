@@ -60,6 +60,46 @@ def test_pairs_are_found_in_every_layout(
     assert benchmark.items[0].lr == (None if lr is None else tmp_path / lr)
 
 
+def urban(folder: Path, number: int, side: int) -> Path:
+    """Write one original of Urban100 and its small image, in the layout of its authors."""
+    place = folder / "Urban100" / f"image_SRF_{number}"
+    write(place / f"img_001_SRF_{number}_HR.png", side // 2, side)
+    write(place / f"img_001_SRF_{number}_LR.png", side // 2 // number, side // number)
+    return place / f"img_001_SRF_{number}_HR.png"
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_urban100_is_read_from_the_originals_that_papers_use(tmp_path: Path, scale: int) -> None:
+    urban(tmp_path, 2, 512)
+    full = urban(tmp_path, 4, 1024)
+    found = find(tmp_path, "Urban100", scale)
+    assert [(item.name, item.hr) for item in found.items] == [("img_001", full)]
+    assert (found.items[0].lr is None) == (scale != 4)
+    assert "image_SRF_4" in found.remark
+    assert load(found.items[0], scale).hr.shape == (512, 1024, 3)
+    assert available(tmp_path) == ["Urban100"]
+
+
+def test_half_size_pairs_of_urban100_must_be_asked_for(tmp_path: Path) -> None:
+    half = urban(tmp_path, 2, 512)
+    assert available(tmp_path) == []
+    with pytest.raises(ConfigError, match="half the size") as caught:
+        find(tmp_path, "urban100", 2)
+    assert "Urban100-half" in caught.value.remedy
+    found = find(tmp_path, "urban100-half", 2)
+    assert found.name == "Urban100-half"
+    assert (found.items[0].hr, found.items[0].lr is not None) == (half, True)
+    assert "print" in found.remark
+    with pytest.raises(ConfigError, match="No images"):
+        find(tmp_path, "Urban100-half", 3)
+
+
+def test_half_size_pairs_are_not_taken_from_full_ones(tmp_path: Path) -> None:
+    urban(tmp_path, 4, 1024)
+    with pytest.raises(ConfigError, match="No images"):
+        find(tmp_path, "Urban100-half", 4)
+
+
 def test_div2k_is_found_under_the_name_of_its_archives(tmp_path: Path) -> None:
     write(tmp_path / "DIV2K_valid_HR/0801.png", 8, 8)
     write(tmp_path / "DIV2K_valid_LR_bicubic/X4/0801x4.png", 2, 2)
